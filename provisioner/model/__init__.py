@@ -1,0 +1,1 @@
+"""Values only: frozen dataclasses and enums that every layer shares."""

@@ -1,0 +1,66 @@
+"""What the configuration wants of one instance, and the policies that govern the way there."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from provisioner.model.certificate import Specification
+from provisioner.model.instance import Endpoint, Mode
+
+
+class RollbackTarget(StrEnum):
+    """Where a failed change goes back to; the first one that applies is taken."""
+
+    PREVIOUS_CERTIFICATE = "previous-certificate"
+    ONE_WAY = "one-way"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingPolicy:
+    """How a restart is waited for.
+
+    Attributes:
+        deadline: the budget for one restart; it may be extended once by the same length.
+        effect_within: how long an unchanged wire is watched before a request counts as without effect.
+        readings: how many consecutive equal readings make the endpoint settled.
+        over: the span those readings cover at least.
+        poll: the time between two readings, and the resolution of the measured outage.
+        status_poll: the time between two looks at the instance's status.
+    """
+
+    deadline: timedelta = timedelta(minutes=30)
+    effect_within: timedelta = timedelta(minutes=12)
+    readings: int = 10
+    over: timedelta = timedelta(seconds=30)
+    poll: timedelta = timedelta(seconds=3)
+    status_poll: timedelta = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryPolicy:
+    """Whether a canary is configured, and whether it logs in (has a user name and a password)."""
+
+    configured: bool = False
+    logs_in: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What one instance should be.
+
+    ``name`` is its name in the configuration, ``id`` the service's. ``hosted_prefix`` begins the names of this
+    certificate's hosted copies: ``<name_prefix>-<certificate name>-``.
+    """
+
+    name: str
+    id: str
+    region: str
+    endpoint: Endpoint
+    mode: Mode
+    specification: Specification
+    hosted_prefix: str
+    driver: str
+    on_failure: tuple[RollbackTarget, ...]
+    canary: CanaryPolicy
+    waiting: WaitingPolicy

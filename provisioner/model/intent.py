@@ -1,0 +1,51 @@
+"""Intents and holds: the two things that can't be observed, so they are recorded."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from provisioner.model.instance import EndpointState
+
+
+class Action(StrEnum):
+    """What a request for a change of the endpoint is for."""
+
+    SWITCH = "switch"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What was asked of one instance's endpoint, committed before the request is sent and closed when the run ends.
+
+    ``instance`` is the configured name; ``previous`` is the state before the request, None when the endpoint was down
+    or mixed. ``attempts`` counts requests (the record is written before each is sent). ``interrupted`` is set once the
+    wire left ``previous``; ``looked_through`` once the effect was looked for through ``effect_within`` and not seen.
+    ``commanded`` marks a rollback asked for by a person, whose success is convergence and not failure.
+    """
+
+    instance: str
+    run: str
+    action: Action
+    target: EndpointState
+    previous: EndpointState | None
+    requested_at: datetime
+    deadline: datetime
+    attempts: int = 1
+    interrupted: bool = False
+    looked_through: bool = False
+    commanded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why an instance is left alone until ``apply --release`` or a changed specification.
+
+    ``specification`` is the digest of the specification that was in force.
+    """
+
+    instance: str
+    run: str
+    since: datetime
+    reason: str
+    specification: str

@@ -1,0 +1,213 @@
+"""Every side effect of the product, as a Protocol, on one screen.
+
+Reads stand apart from writes; each write says what the caller knows after a failure and how to find out whether a lost
+call landed. Errors are those of ``provisioner.errors``; no library's exception crosses a port.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from provisioner.model.certificate import AuthorityFacts, HostedCertificate, Leaf, Material, Specification
+from provisioner.model.event import Event
+from provisioner.model.instance import DeviceCA, Endpoint, EndpointState, Instance
+from provisioner.model.intent import Hold, Intent
+from provisioner.model.outcome import InstanceResult
+from provisioner.model.reading import AddressReading, CanaryResult
+from provisioner.model.secret import Secret
+
+EventSink = Callable[[Event], None]
+
+
+class Clock(Protocol):
+    """Time for everybody else; nobody reads it elsewhere."""
+
+    def now(self) -> datetime:
+        """Return the time of day, aware, in UTC."""
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow, for budgets."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait. Raises ``InterruptedRunError`` as soon as the process is asked to stop."""
+
+
+class HostedCertificates(Protocol):
+    """Certificate Management Service."""
+
+    def find(self, name_prefix: str) -> tuple[HostedCertificate, ...]:
+        """Return every hosted certificate whose name begins so, valid, soon to expire, and expired ones."""
+
+    def find_after_name_taken(self, name: str) -> tuple[HostedCertificate, ...]:
+        """Return the hosted certificates of exactly this name in every status, the revoked ones too."""
+
+    def by_identifier(self, identifier: str) -> HostedCertificate | None:
+        """Return the hosted certificate with this ``CertIdentifier``, with fingerprints, or None."""
+
+    def upload(self, name: str, chain_pem: str, private_key: Secret, token: str) -> int:
+        """Upload chain and key under a new name and return the service's number for it.
+
+        Idempotent by ``token``. Raises ``NameTakenError`` when the name exists (look with ``find_after_name_taken``)
+        and ``UnansweredError`` when the upload may have landed (look with ``find``).
+        """
+
+    def read_back(self, number: int) -> HostedCertificate:
+        """Return what the service made of an upload, the private key filtered out by the service."""
+
+
+class Instances(Protocol):
+    """The instance directory."""
+
+    def list(self, region: str) -> tuple[Instance, ...]:
+        """Return every instance of a region that the account may see."""
+
+
+class DeviceCAs(Protocol):
+    """The CAs registered with an instance to sign device certificates."""
+
+    def list(self, region: str, instance_id: str) -> tuple[DeviceCA, ...]:
+        """Return all of them. Raises ``RejectedError`` where edition or permission keep the service from saying."""
+
+
+class EndpointSwitch(Protocol):
+    """A driver for the one thing Alibaba publishes no API for; its effect is judged on the wire alone."""
+
+    @property
+    def attended(self) -> bool:
+        """Whether a person does the work."""
+
+    def request(self, region: str, instance_id: str, target: EndpointState) -> tuple[str, ...]:
+        """Ask for the endpoint to become ``target``; return the steps for a person, none where the driver acts itself.
+
+        Not idempotent: each accepted request restarts the instance. Raises ``RejectedError`` or ``ThrottledError`` when
+        it certainly did not land, ``UnansweredError`` when only the wire can tell.
+        """
+
+
+class Resolver(Protocol):
+    """Name resolution."""
+
+    def resolve(self, endpoint: Endpoint) -> tuple[str, ...]:
+        """Return the addresses of the endpoint, sorted, asked anew each time. Raises ``UnresolvedError``."""
+
+
+class WireProbe(Protocol):
+    """A client without certificate that looks at one address."""
+
+    def probe(self, endpoint: Endpoint, address: str) -> AddressReading:
+        """Connect once, with SNI, and tell what was seen; never raises for what a network or a server does."""
+
+
+class Canary(Protocol):
+    """A real device session."""
+
+    def attempt(self, endpoint: Endpoint, address: str) -> CanaryResult:
+        """Connect with the device certificate, log in, and send a message to itself where a topic is configured."""
+
+
+class CertificateIssuer(Protocol):
+    """The owner's CA at work."""
+
+    def authority(self) -> AuthorityFacts:
+        """Return what is known of the CA. Raises ``UnusableError``."""
+
+    def signed(self, certificate_der: bytes) -> bool:
+        """Tell whether the CA's key signed this certificate."""
+
+    def issue(self, specification: Specification) -> Leaf:
+        """Make a key and a certificate, keep both in the key store, and return the leaf. Raises ``UnusableError``."""
+
+
+class KeyStore(Protocol):
+    """Where issued keys and certificates lie, readable by their owner only; nothing in it is ever overwritten."""
+
+    def leaves(self, certificate_name: str) -> tuple[Leaf, ...]:
+        """Return the leaves kept under this certificate's name, newest first."""
+
+    def material(self, certificate_name: str, sha256: str) -> Material | None:
+        """Return the checked chain and key of one leaf, None when it isn't here."""
+
+    def chain_pem(self, certificate_name: str, sha256: str) -> str:
+        """Return the chain as PEM: leaf, then CA certificates. Raises ``UnusableError``."""
+
+    def private_key_pem(self, certificate_name: str, sha256: str) -> Secret:
+        """Return the key as unencrypted PKCS#8 PEM. Raises ``UnusableError``."""
+
+
+class CertificateReader(Protocol):
+    """Reads certificates that came from outside."""
+
+    def read(self, certificate_der: bytes) -> Leaf:
+        """Return what a certificate says of itself. Raises ``UnusableError``."""
+
+
+class Intents(Protocol):
+    """The record of what was asked for; every write is durable when it returns."""
+
+    def open(self, instance: str) -> Intent | None:
+        """Return the open intent of an instance."""
+
+    def save(self, intent: Intent) -> None:
+        """Write the open intent of its instance, replacing the one before."""
+
+    def close(self, instance: str) -> None:
+        """Close the open intent; nothing happens when there is none."""
+
+
+class Holds(Protocol):
+    """Instances that are left alone."""
+
+    def get(self, instance: str) -> Hold | None:
+        """Return the hold of an instance."""
+
+    def put(self, hold: Hold) -> None:
+        """Place or replace the hold of an instance."""
+
+    def release(self, instance: str) -> None:
+        """Lift the hold; nothing happens when there is none."""
+
+
+class History(Protocol):
+    """Past runs."""
+
+    def begin(self, run: str, instance: str, command: str, at: datetime) -> None:
+        """Record that a run began."""
+
+    def record(self, event: Event) -> None:
+        """Record one event of a run; ``waiting`` events are not kept."""
+
+    def end(self, run: str, result: InstanceResult, at: datetime) -> None:
+        """Record how a run ended on one instance."""
+
+    def switched(self, instance: str, state: EndpointState, previous: EndpointState | None, at: datetime) -> None:
+        """Record that the endpoint was verified in ``state``, and what it was in before."""
+
+    def previous(self, instance: str) -> EndpointState | None:
+        """Return the state before the latest verified one."""
+
+    def knows_leaf(self, instance: str, sha256: str) -> bool:
+        """Tell whether this leaf was ever the target of an intent or a verified state here."""
+
+
+class Locks(Protocol):
+    """One run per instance at a time; a killed process's lock is free at once."""
+
+    def hold(self, instance: str, run: str, *, wait: float = 0.0) -> AbstractContextManager[None]:
+        """Hold the instance for a ``with`` block. Raises ``BusyError`` if another run has it for ``wait`` seconds."""
+
+    def ask_to_stop(self, instance: str, by_run: str) -> None:
+        """Ask the run that holds the instance to stop at its next look."""
+
+    def stop_asked(self, instance: str, run: str) -> str | None:
+        """Return the run that asks ``run`` to stop, None when nobody does."""
+
+
+def each(sinks: Sequence[EventSink]) -> EventSink:
+    """Return one sink that hands every event to all of them, in order."""
+
+    def send(event: Event) -> None:
+        for sink in sinks:
+            sink(event)
+
+    return send
