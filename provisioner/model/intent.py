@@ -21,7 +21,8 @@ class Intent:
     ``instance`` is the configured name; ``previous`` is the state before the request, None when the endpoint was down
     or mixed. ``attempts`` counts requests (the record is written before each is sent). ``interrupted`` is set once the
     wire left ``previous``; ``looked_through`` once the effect was looked for through ``effect_within`` and not seen.
-    ``commanded`` marks a rollback asked for by a person, whose success is convergence and not failure.
+    ``commanded`` marks a rollback asked for by a person, whose success is convergence and not failure. ``left_out``
+    lists addresses that were unreachable before the change and are not judged.
     """
 
     instance: str
@@ -35,13 +36,14 @@ class Intent:
     interrupted: bool = False
     looked_through: bool = False
     commanded: bool = False
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Why an instance is left alone until ``apply --release`` or a changed specification.
 
-    ``specification`` is the digest of the specification that was in force.
+    ``specification`` is the digest of the specification that was in force, empty when it could not be told.
     """
 
     instance: str

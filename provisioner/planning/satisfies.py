@@ -1,0 +1,58 @@
+"""Whether a leaf is what a specification asks for, by its own content."""
+
+from datetime import datetime, timedelta
+
+from provisioner.model.certificate import Leaf, Specification
+
+
+def differences(leaf: Leaf, specification: Specification, *, signed: bool) -> tuple[str, ...]:
+    """Return why the leaf does not satisfy the specification, nothing when it does.
+
+    Who made the leaf and where its key lies do not matter, so that two machines with one configuration agree.
+
+    Args:
+        leaf: what the certificate says of itself.
+        specification: what it should be.
+        signed: whether the configured authority's key signed it.
+    """
+    found = [] if signed else ["it is not signed by the configured authority"]
+    expectations: tuple[tuple[str, object, object], ...] = (
+        ("key", leaf.key, specification.key.value),
+        ("names", _names(leaf.dns_names), _names(specification.dns_names)),
+        ("subject", str(leaf.name or leaf.subject), str(specification.subject)),
+        ("profile", leaf.profile and leaf.profile.value, specification.profile.value),
+    )
+    found.extend(
+        f"{what}: got {got or 'another'}, expected {expected}"
+        for what, got, expected in expectations
+        if got != expected
+    )
+    return tuple(found)
+
+
+def due(leaf: Leaf, specification: Specification, now: datetime) -> str:
+    """Return why the leaf has to be renewed by now, an empty text when it doesn't."""
+    left = leaf.not_after - now
+    if left <= timedelta(0):
+        return f"it expired on {leaf.not_after:%Y-%m-%d %H:%M} UTC"
+    if left <= specification.renew_before:
+        return f"it expires in {_days(left)}, and renewal begins {_days(specification.renew_before)} before expiry"
+    return ""
+
+
+def covers(dns_names: tuple[str, ...], host: str) -> bool:
+    """Tell whether the names cover a host; a wildcard stands for exactly one leftmost label (RFC 9525)."""
+    wanted = host.lower().rstrip(".")
+    _, _, parent = wanted.partition(".")
+    return any(name.lower() == wanted or (bool(parent) and name.lower() == f"*.{parent}") for name in dns_names)
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return ", ".join(sorted({name.lower() for name in names}))
+
+
+def _days(span: timedelta) -> str:
+    days = span / timedelta(days=1)
+    if days >= 2:  # noqa: PLR2004  below two days, hours say more
+        return f"{days:.0f} days"
+    return f"{span / timedelta(hours=1):.1f} hours"

@@ -1,0 +1,1 @@
+"""Runs: observing, acting, waiting, verifying and rolling back, for one instance and for several."""

@@ -1,0 +1,116 @@
+"""Several instances: plan everything, guard everything, then act on one after the other."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import TypeVar
+
+from provisioner.errors import ProvisionerError
+from provisioner.model.outcome import InstanceResult
+from provisioner.model.plan import Plan
+from provisioner.ports import Locks
+from provisioner.runs import results
+from provisioner.runs.attempt import Attempt
+
+Approve = Callable[[Sequence[Plan]], None]
+T = TypeVar("T")
+
+
+class Fleet:
+    """Runs attempts on several instances under their locks.
+
+    Every instance is planned and checked before any is touched: one refusal keeps all of them as they are. They are then
+    changed one after the other, and the first that does not end well keeps the rest from being begun.
+
+    Args:
+        attempts: one per instance.
+        locks: one run per instance at a time.
+        run: the run's id.
+    """
+
+    def __init__(self, attempts: Sequence[Attempt], locks: Locks, run: str) -> None:
+        self._attempts = attempts
+        self._locks = locks
+        self._run = run
+
+    def apply(self, approve: Approve, *, only_open: bool = False) -> tuple[InstanceResult, ...]:
+        """Bring every instance to what is desired.
+
+        Args:
+            approve: is handed the plans that switch something; raises when they are declined.
+            only_open: go on only with instances that have an open intent; the others are left out of the results.
+        """
+        with ExitStack() as stack:
+            for attempt in sorted(self._attempts, key=lambda item: item.desired.name):
+                stack.enter_context(self._locks.hold(attempt.desired.name, self._run))
+            chosen = [item for item in self._attempts if not only_open or item.journal.open_intent()]
+            return tuple(self._run_all(chosen, approve))
+
+    def _run_all(self, attempts: Sequence[Attempt], approve: Approve) -> Iterator[InstanceResult]:
+        for attempt in attempts:
+            attempt.journal.begin()
+        ended = self._take_up(attempts)
+        if ended:
+            yield from self._rest(attempts, ended)
+            return
+        plans = {}
+        for attempt in attempts:
+            made = _guarded(attempt, attempt.prepare)
+            if isinstance(made, InstanceResult):
+                yield from self._rest(attempts, {attempt.desired.name: made})
+                return
+            plans[attempt.desired.name] = made
+        if any(made.refusals for made in plans.values()):
+            yield from self._refuse(attempts, plans)
+            return
+        if any(made.switches for made in plans.values()):
+            approve([made for made in plans.values() if made.steps])
+        yield from self._carry_out(attempts, plans)
+
+    def _take_up(self, attempts: Sequence[Attempt]) -> dict[str, InstanceResult]:
+        for attempt in attempts:
+            ended = _guarded(attempt, attempt.take_up)
+            if ended is not None:
+                return {attempt.desired.name: ended}
+        return {}
+
+    def _carry_out(self, attempts: Sequence[Attempt], plans: dict[str, Plan]) -> Iterator[InstanceResult]:
+        stopped_by = ""
+        for attempt in attempts:
+            name = attempt.desired.name
+            if stopped_by:
+                yield attempt.journal.end(results.not_started(attempt.desired, stopped_by))
+                continue
+            result = _guarded(attempt, lambda item=attempt, made=plans[name]: item.carry_out(made))
+            yield attempt.journal.end(result)
+            if not result.outcome.good:
+                stopped_by = f"{name}, which ended {result.outcome.label}"
+
+    @staticmethod
+    def _refuse(attempts: Sequence[Attempt], plans: dict[str, Plan]) -> Iterator[InstanceResult]:
+        names = ", ".join(name for name, made in plans.items() if made.refusals)
+        for attempt in attempts:
+            made = plans[attempt.desired.name]
+            if made.refusals:
+                result = results.refused(attempt.desired, made)
+            elif made.steps:
+                result = results.not_started(attempt.desired, f"{names}, which a check refused")
+            else:
+                result = attempt.taken_up or results.unchanged(attempt.desired, made)
+            yield attempt.journal.end(result)
+
+    @staticmethod
+    def _rest(attempts: Sequence[Attempt], ended: dict[str, InstanceResult]) -> Iterator[InstanceResult]:
+        name, result = next(iter(ended.items()))
+        because = f"{name}, which ended {result.outcome.label}"
+        for attempt in attempts:
+            own = ended.get(attempt.desired.name) or attempt.taken_up
+            yield attempt.journal.end(own or results.not_started(attempt.desired, because))
+
+
+def _guarded(attempt: Attempt, call: Callable[[], T]) -> T | InstanceResult:
+    try:
+        return call()
+    except ProvisionerError as error:
+        return results.failed(attempt.desired, error)
+    except KeyboardInterrupt:
+        return results.interrupted(attempt.desired)

@@ -1,0 +1,117 @@
+"""The journal of one run on one instance: its events, intents, holds and history, in one hand."""
+
+from dataclasses import replace
+
+from provisioner.model.desired import Desired
+from provisioner.model.event import Event, EventKind
+from provisioner.model.instance import EndpointState
+from provisioner.model.intent import Action, Hold, Intent
+from provisioner.model.outcome import InstanceResult
+from provisioner.ports import Clock
+from provisioner.runs.seams import Records
+
+
+class Journal:
+    """Writes down what a run does to one instance; every record is durable when the call returns.
+
+    Legal lives of an intent: saved before a request is sent; marked ``interrupted`` once the wire left the state before
+    it; marked ``looked_through`` once its effect was looked for and not seen; replaced by the intent of a rollback;
+    closed.
+    """
+
+    def __init__(self, run: str, command: str, desired: Desired, records: Records, clock: Clock) -> None:
+        self.run = run
+        self._command = command
+        self._desired = desired
+        self._records = records
+        self._clock = clock
+
+    def begin(self) -> None:
+        """Record that the run began."""
+        self._records.history.begin(self.run, self._desired.name, self._command, self._clock.now())
+
+    def end(self, result: InstanceResult) -> InstanceResult:
+        """Record how the run ended, tell it, and return the result."""
+        self._records.history.end(self.run, result, self._clock.now())
+        self.tell(EventKind.FINISHED, result.message, outcome=result.outcome.label)
+        return result
+
+    def tell(self, kind: EventKind, message: str, **data: object) -> None:
+        """Tell everybody that something happened."""
+        event = Event(kind, self.run, self._desired.name, self._clock.now(), message, data)
+        if kind is not EventKind.WAITING:
+            self._records.history.record(event)
+        self._records.events(event)
+
+    def open_intent(self) -> Intent | None:
+        """Return the open intent of the instance."""
+        return self._records.intents.open(self._desired.name)
+
+    def intend(
+        self,
+        action: Action,
+        target: EndpointState,
+        previous: EndpointState | None,
+        *,
+        left_out: tuple[str, ...],
+        commanded: bool = False,
+    ) -> Intent:
+        """Record an intent before its request is sent; a repeated one counts its requests on."""
+        before = self.open_intent()
+        again = before is not None and before.action is action and before.target == target
+        now = self._clock.now()
+        intent = Intent(
+            instance=self._desired.name,
+            run=self.run,
+            action=action,
+            target=target,
+            previous=previous,
+            requested_at=now,
+            deadline=now + self._desired.waiting.deadline,
+            attempts=before.attempts + 1 if again and before else 1,
+            commanded=commanded,
+            left_out=left_out,
+        )
+        self._records.intents.save(intent)
+        return intent
+
+    def mark_interrupted(self, intent: Intent) -> Intent:
+        """Record that the wire left the state before the request."""
+        return self._mark(replace(intent, interrupted=True))
+
+    def mark_looked_through(self, intent: Intent) -> Intent:
+        """Record that the request's effect was looked for through ``effect_within`` and not seen."""
+        return self._mark(replace(intent, looked_through=True))
+
+    def close_intent(self) -> None:
+        """Close the open intent."""
+        self._records.intents.close(self._desired.name)
+
+    def verified(self, state: EndpointState, previous: EndpointState | None) -> None:
+        """Record that the endpoint was verified in a state, and close the intent."""
+        self._records.history.switched(self._desired.name, state, previous, self._clock.now())
+        self.close_intent()
+
+    def hold(self, reason: str, specification: str) -> None:
+        """Put the instance on hold."""
+        hold = Hold(self._desired.name, self.run, self._clock.now(), reason, specification)
+        self._records.holds.put(hold)
+        self.tell(EventKind.HELD, f"on hold: {reason}")
+
+    def on_hold(self) -> bool:
+        """Tell whether the instance is on hold."""
+        return self._records.holds.get(self._desired.name) is not None
+
+    def release(self) -> None:
+        """Lift the hold, if there is one."""
+        if self.on_hold():
+            self._records.holds.release(self._desired.name)
+            self.tell(EventKind.RELEASED, "the hold was lifted")
+
+    def stop_asked(self) -> str | None:
+        """Return the run that asks this one to stop."""
+        return self._records.locks.stop_asked(self._desired.name, self.run)
+
+    def _mark(self, intent: Intent) -> Intent:
+        self._records.intents.save(intent)
+        return intent

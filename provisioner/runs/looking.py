@@ -1,0 +1,63 @@
+"""Looking at the wire: one reading over all addresses of an endpoint."""
+
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TypeVar
+
+from provisioner.errors import UnresolvedError
+from provisioner.model.instance import Endpoint, EndpointState
+from provisioner.model.reading import CanaryResult, Reading
+from provisioner.planning.wire import Look, View, view
+from provisioner.runs.seams import Reads
+
+_AT_ONCE = 8
+
+T = TypeVar("T")
+
+
+class Looker:
+    """Takes readings of one endpoint, on fresh connections to every address, resolved anew each time."""
+
+    def __init__(self, endpoint: Endpoint, reads: Reads) -> None:
+        self._endpoint = endpoint
+        self._reads = reads
+
+    def look(self) -> Reading:
+        """Return what clients without certificate meet now."""
+        try:
+            addresses = self._reads.resolver.resolve(self._endpoint)
+        except UnresolvedError as error:
+            return Reading(self._reads.clock.now(), (), unresolved=error.message)
+        probe = self._reads.probe.probe
+        seen = _at_once(lambda address: probe(self._endpoint, address), addresses)
+        return Reading(self._reads.clock.now(), tuple(seen))
+
+    def look_for(self, wanted: EndpointState, left_out: Collection[str]) -> tuple[Reading, View]:
+        """Return a reading and what it shows; the canary tries its luck only where the wanted state is seen.
+
+        Args:
+            wanted: the state whose verification is under way.
+            left_out: addresses that are not judged.
+        """
+        reading = self.look()
+        seen = view(reading, left_out)
+        if seen.look is not Look.UP or seen.state is None or not seen.state.matches(wanted):
+            return reading, seen
+        addresses = [item.address for item in reading.addresses if item.address not in left_out]
+        reading = replace(reading, canaries=self.try_canary(addresses))
+        return reading, view(reading, left_out)
+
+    def try_canary(self, addresses: Collection[str]) -> tuple[CanaryResult, ...]:
+        """Return the canary's session at each address, nothing when none is configured."""
+        canary = self._reads.canary
+        if canary is None:
+            return ()
+        return tuple(canary.attempt(self._endpoint, address) for address in addresses)
+
+
+def _at_once(call: Callable[[str], T], addresses: Collection[str]) -> list[T]:
+    if len(addresses) == 1:
+        return [call(address) for address in addresses]
+    with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="probe") as pool:
+        return list(pool.map(call, addresses))

@@ -1,0 +1,107 @@
+"""Results: how each end of a run is put into words, with the state the endpoint is in now and the next command."""
+
+from provisioner.errors import InterruptedRunError, ProvisionerError
+from provisioner.model.desired import Desired
+from provisioner.model.finding import Finding
+from provisioner.model.outcome import InstanceResult, Outcome, outcome_of
+from provisioner.model.plan import Plan
+from provisioner.planning.wire import View, describe, mode_words
+from provisioner.runs.watching import Watched
+
+
+def unchanged(desired: Desired, plan: Plan) -> InstanceResult:
+    """Return the result of a run that found nothing to do."""
+    leaf = f" with leaf {plan.served[:16]}" if plan.served else ""
+    return InstanceResult(
+        name=desired.name,
+        id=desired.id,
+        outcome=Outcome.UNCHANGED,
+        message=f"{desired.name}: nothing to do; {desired.endpoint} is {mode_words(desired.mode)}{leaf}",
+        mode=plan.served_mode,
+        fingerprint_sha256=plan.served,
+        hosted_identifier=plan.previous.identifier if plan.previous else None,
+        findings=plan.findings,
+    )
+
+
+def refused(desired: Desired, plan: Plan) -> InstanceResult:
+    """Return the result of a run that a check refused."""
+    count = len(plan.refusals)
+    hint = next((item.hint for item in plan.refusals if item.hint), "")
+    return InstanceResult(
+        name=desired.name,
+        id=desired.id,
+        outcome=Outcome.REFUSED,
+        message=f"{desired.name}: refused by {count} check{'s' if count != 1 else ''}; nothing was changed",
+        hint=hint or f"provisioner check {desired.name}",
+        mode=plan.served_mode,
+        fingerprint_sha256=plan.served,
+        hosted_identifier=plan.previous.identifier if plan.previous else None,
+        findings=plan.findings,
+    )
+
+
+def not_started(desired: Desired, because: str) -> InstanceResult:
+    """Return the result of an instance that was not begun because another one did not end well."""
+    return InstanceResult(
+        name=desired.name,
+        id=desired.id,
+        outcome=Outcome.REFUSED,
+        message=f"{desired.name}: not started because of {because}; nothing was changed",
+        hint=f"provisioner apply {desired.name}",
+    )
+
+
+def ended(
+    desired: Desired,
+    outcome: Outcome,
+    watched: Watched,
+    message: str,
+    *,
+    hint: str = "",
+    identifier: str | None = None,
+    outage: float | None = None,
+    findings: tuple[Finding, ...] = (),
+) -> InstanceResult:
+    """Return the result of a run that changed, or tried to change, the endpoint."""
+    state = watched.state
+    return InstanceResult(
+        name=desired.name,
+        id=desired.id,
+        outcome=outcome,
+        message=f"{desired.name}: {message}",
+        hint=hint,
+        mode=state.mode if state else None,
+        fingerprint_sha256=state.leaf if state else None,
+        hosted_identifier=identifier,
+        outage_seconds=watched.outage if outage is None else outage,
+        evidence=watched.evidence,
+        findings=findings,
+    )
+
+
+def failed(desired: Desired, error: ProvisionerError, findings: tuple[Finding, ...] = ()) -> InstanceResult:
+    """Return the result of a run that an error ended."""
+    message = error.message if error.message.startswith(desired.name) else f"{desired.name}: {error.message}"
+    return InstanceResult(
+        name=desired.name,
+        id=desired.id,
+        outcome=outcome_of(error.exit_code),
+        message=message,
+        hint=error.hint,
+        findings=findings,
+    )
+
+
+def interrupted(desired: Desired) -> InstanceResult:
+    """Return the result of a run that was stopped from the keyboard or by a signal."""
+    error = InterruptedRunError(
+        f"{desired.name}: interrupted; what was requested stays recorded and goes on by itself in the cloud",
+        hint=f"provisioner resume {desired.name}",
+    )
+    return failed(desired, error)
+
+
+def now_words(view: View) -> str:
+    """Return what the endpoint is now, in words."""
+    return f"the endpoint is now {describe(view.state)}" if view.state else f"the endpoint is now {view.words}"

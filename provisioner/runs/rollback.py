@@ -1,0 +1,135 @@
+"""The command ``rollback``: back to a named state, taking over a run that holds the instance."""
+
+from provisioner.errors import RefusedError
+from provisioner.model.event import EventKind
+from provisioner.model.instance import EndpointState, Mode, Status
+from provisioner.model.intent import Intent
+from provisioner.model.outcome import InstanceResult, Outcome
+from provisioner.planning.observed import hosted_copy
+from provisioner.planning.planner import restorable
+from provisioner.planning.wire import View, view
+from provisioner.runs.attempt import Attempt
+from provisioner.runs.changing import describe_target
+from provisioner.runs.looking import Looker
+from provisioner.runs.seams import Seams
+from provisioner.waiting import Repeater, poll_until
+
+PREVIOUS = "previous-certificate"
+ONE_WAY = "one-way"
+
+
+class Rollback:
+    """Takes one instance back; the caller has asked a running run to stop and holds the lock.
+
+    Args:
+        attempt: the instance's parts; its plan is not used.
+        seams: the ports.
+        to: ``one-way``, ``previous-certificate``, the identifier of a hosted certificate, or None for the first of
+            previous certificate and one-way that applies.
+    """
+
+    def __init__(self, attempt: Attempt, seams: Seams, to: str | None) -> None:
+        self._attempt = attempt
+        self._desired = attempt.desired
+        self._seams = seams
+        self._to = to
+        self._looker = Looker(attempt.desired.endpoint, seams.reads)
+        self._repeater = Repeater(seams.reads.clock)
+
+    def target(self) -> EndpointState:
+        """Return where the rollback goes. Raises ``RefusedError`` when that can't be told or asked for."""
+        if self._to == ONE_WAY:
+            return EndpointState(Mode.ONE_WAY)
+        if self._to in {None, PREVIOUS}:
+            return self._previous()
+        assert self._to is not None
+        return self._hosted(self._to)
+
+    def carry_out(self, target: EndpointState) -> InstanceResult:
+        """Go back, wait, verify; the instance is on hold afterwards."""
+        journal, undoer = self._attempt.journal, self._attempt.undoer
+        journal.tell(EventKind.ROLLING_BACK, f"rolling back to {describe_target(target)}, as asked")
+        intent = journal.open_intent()
+        left_out = intent.left_out if intent else ()
+        acting = intent is not None and self._may_still_act(intent)
+        _, seen = self._looker.look_for(target, left_out)
+        if not acting and seen.state is not None and seen.state.matches(target):
+            journal.close_intent()
+            undoer.hold(f"rolled back to {describe_target(target)}, as asked")
+            return self._there_already(target, seen)
+        previous = EndpointState(seen.state.mode, seen.state.leaf) if seen.state else None
+        return undoer.roll_back(target, previous, "as asked", left_out=left_out, commanded=True)
+
+    def _may_still_act(self, intent: Intent) -> bool:
+        """Wait until an open request has begun to act or was looked for long enough; tell whether it may still act.
+
+        The endpoint may be where it should go back to only because the request has not begun to act.
+        """
+        if intent.interrupted or intent.looked_through:
+            return intent.interrupted
+        clock, policy, watcher = self._seams.reads.clock, self._desired.waiting, self._attempt.watcher
+        end = clock.monotonic() + policy.effect_within.total_seconds()
+
+        def tick() -> bool | None:
+            watcher.heed_stop()
+            seen = view(self._looker.look(), intent.left_out)
+            before = seen.state is not None and seen.state.same_as(intent.previous)
+            if not before or watcher.status() != Status.IN_SERVICE:
+                return True
+            message = f"{seen.words}; the request of run {intent.run} may still act"
+            self._attempt.journal.tell(EventKind.WAITING, message, wire=seen.words)
+            return False if clock.monotonic() >= end else None
+
+        return poll_until(tick, clock, policy.poll.total_seconds())
+
+    def _there_already(self, target: EndpointState, seen: View) -> InstanceResult:
+        return InstanceResult(
+            name=self._desired.name,
+            id=self._desired.id,
+            outcome=Outcome.CONVERGED,
+            message=f"{self._desired.name}: the endpoint is there already ({seen.words}); nothing was requested; on hold",
+            hint=f"provisioner apply {self._desired.name} --release",
+            mode=target.mode,
+            fingerprint_sha256=seen.state.leaf if seen.state else None,
+            hosted_identifier=target.identifier,
+        )
+
+    def _previous(self) -> EndpointState:
+        intent = self._attempt.journal.open_intent()
+        recorded = intent.previous if intent else self._seams.records.history.previous(self._desired.name)
+        if restorable(recorded) and recorded is not None:
+            return recorded
+        if self._to is None:
+            return EndpointState(Mode.ONE_WAY)
+        raise RefusedError(
+            f"{self._desired.name}: no previous certificate is recorded; nothing was changed",
+            hint=f"provisioner rollback {self._desired.name} --to IDENTIFIER, or --to one-way",
+        )
+
+    def _hosted(self, identifier: str) -> EndpointState:
+        found = self._repeater.read(lambda: self._seams.reads.hosted.by_identifier(identifier))
+        if found is None:
+            raise RefusedError(
+                f"{self._desired.name}: no hosted certificate has the identifier {identifier}; nothing was changed",
+                hint="look its CertIdentifier up in the console of Certificate Management Service",
+            )
+        now = self._seams.reads.clock.now()
+        if found.not_after is not None and found.not_after <= now:
+            raise RefusedError(
+                f"{self._desired.name}: certificate {identifier} expired on {found.not_after:%Y-%m-%d}; "
+                "nothing was changed",
+                hint="name a valid one, or --to one-way",
+            )
+        leaf = found.sha256 or self._kept_leaf(found.id)
+        if leaf is None:
+            raise RefusedError(
+                f"{self._desired.name}: the service does not tell the SHA-256 of {identifier}, so the wire could not "
+                "be judged; nothing was changed",
+                hint="name a certificate that this tool hosted, or --to one-way",
+            )
+        return EndpointState(Mode.MUTUAL, leaf, found.identifier)
+
+    def _kept_leaf(self, number: int) -> str | None:
+        hosted = self._repeater.read(lambda: self._seams.reads.hosted.read_back(number))
+        leaves = self._seams.reads.key_store.leaves(self._desired.specification.name)
+        return next((leaf.sha256 for leaf in leaves if hosted_copy((hosted,), leaf)), None)

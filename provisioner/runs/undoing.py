@@ -1,0 +1,168 @@
+"""Undoing: what the end of a wait leads to, and rolling back."""
+
+from provisioner.errors import ProvisionerError, ServiceError, UnusableError
+from provisioner.model.certificate import HostedCertificate
+from provisioner.model.desired import Desired
+from provisioner.model.event import EventKind
+from provisioner.model.instance import EndpointState
+from provisioner.model.intent import Action, Intent
+from provisioner.model.outcome import InstanceResult, Outcome
+from provisioner.planning.digest import specification_digest
+from provisioner.planning.planner import restorable, rollback_target
+from provisioner.planning.settle import Ending
+from provisioner.runs import results
+from provisioner.runs.changing import Changer, describe_target
+from provisioner.runs.journal import Journal
+from provisioner.runs.seams import Seams
+from provisioner.runs.watching import Watched, Watcher, outage
+from provisioner.waiting import Repeater
+
+_MOST_ATTEMPTS = 2
+
+
+class Undoer:
+    """Rolls back, and ends runs whose rollback did or did not succeed.
+
+    A rollback is settled and verified like the way there; no further rollback is started from it. Whatever its end, the
+    instance is on hold afterwards.
+    """
+
+    def __init__(self, desired: Desired, seams: Seams, journal: Journal, changer: Changer, watcher: Watcher) -> None:
+        self._desired = desired
+        self._seams = seams
+        self._journal = journal
+        self._changer = changer
+        self._watcher = watcher
+
+    def undo(self, intent: Intent, watched: Watched) -> InstanceResult:
+        """Roll a failed switch back and return how that ended."""
+        why = f"{watched.ending.value}: {watched.view.words}"
+        target = rollback_target(self._desired, intent.previous, previous_valid=self._still_valid(intent.previous))
+        if target is None:
+            self._journal.close_intent()
+            return self.broken(watched, f"the switch failed ({why}) and on_failure leaves it as it is")
+        self._journal.tell(EventKind.ROLLING_BACK, f"rolling back to {describe_target(target)}, because {why}")
+        return self.roll_back(target, watched.state, why, seen=watched, left_out=intent.left_out)
+
+    def roll_back(
+        self,
+        target: EndpointState,
+        previous: EndpointState | None,
+        why: str,
+        *,
+        seen: Watched | None = None,
+        left_out: tuple[str, ...] = (),
+        commanded: bool = False,
+    ) -> InstanceResult:
+        """Ask for a state to go back to, wait and verify, and return how that ended.
+
+        Args:
+            target: where to go back to.
+            previous: the state now, None when it is down or mixed.
+            why: the reason, in words.
+            seen: the wait that led here, None when there was none.
+            left_out: addresses that are not judged.
+            commanded: a person asked for it.
+        """
+        try:
+            if not self._watcher.await_in_service():
+                return self._not_sent(seen, f"{why}; the instance did not come back into service")
+            intent, watched = self._changer.request(
+                Action.ROLLBACK, target, previous, left_out=left_out, commanded=commanded
+            )
+        except ServiceError as error:
+            return self._not_sent(seen, f"{why}; the rollback's request failed: {error.message}")
+        return self.finish(intent, watched, cut_off=self._outage(seen, watched))
+
+    def finish(self, intent: Intent, watched: Watched, cut_off: float | None = None) -> InstanceResult:
+        """Return how a rollback ended, repeating a request without effect once."""
+        if watched.ending is Ending.UNSEEN and intent.attempts < _MOST_ATTEMPTS:
+            self._journal.mark_looked_through(intent)
+            return self.roll_back(
+                intent.target,
+                watched.state,
+                "the rollback's request had no effect",
+                seen=watched,
+                left_out=intent.left_out,
+                commanded=intent.commanded,
+            )
+        if watched.ending is not Ending.SETTLED:
+            return self.broken(watched, f"the rollback to {describe_target(intent.target)} did not succeed", cut_off)
+        self._journal.verified(intent.target, intent.previous)
+        self.hold(f"rolled back to {describe_target(intent.target)}")
+        outcome = Outcome.CONVERGED if intent.commanded else Outcome.ROLLED_BACK
+        return results.ended(
+            self._desired,
+            outcome,
+            watched,
+            f"rolled back, verified; {results.now_words(watched.view)}; on hold",
+            hint=f"find out why, then: provisioner apply {self._desired.name} --release",
+            identifier=intent.target.identifier,
+            outage=cut_off,
+        )
+
+    def reverted(self, intent: Intent, watched: Watched) -> InstanceResult:
+        """Return the result of a change that the cloud took back by itself: nothing more is requested."""
+        self._journal.close_intent()
+        self.hold("the endpoint went back by itself to the state before the request")
+        return results.ended(
+            self._desired,
+            Outcome.ROLLED_BACK,
+            watched,
+            f"the switch went back by itself; {results.now_words(watched.view)}, as before; on hold",
+            hint=f"find out why, then: provisioner apply {self._desired.name} --release",
+            identifier=intent.previous.identifier if intent.previous else None,
+        )
+
+    def broken(self, watched: Watched, why: str, cut_off: float | None = None) -> InstanceResult:
+        """Return the result that needs a person; the intent stays open, so that ``resume`` can judge anew."""
+        self.hold(why)
+        return results.ended(
+            self._desired,
+            Outcome.BROKEN,
+            watched,
+            f"a person is needed: {why}; {results.now_words(watched.view)}; on hold",
+            hint=f"look at the instance in the console; if it came back: provisioner resume {self._desired.name}; "
+            f"else: provisioner rollback {self._desired.name} --to one-way",
+            outage=cut_off,
+        )
+
+    def _not_sent(self, seen: Watched | None, why: str) -> InstanceResult:
+        if seen is not None:
+            return self.broken(seen, why)
+        self.hold(why)
+        message = f"{self._desired.name}: a person is needed: {why}; nothing was requested; on hold"
+        return InstanceResult(
+            name=self._desired.name,
+            id=self._desired.id,
+            outcome=Outcome.BROKEN,
+            message=message,
+            hint=f"look at the instance in the console, then: provisioner rollback {self._desired.name}",
+        )
+
+    def hold(self, why: str) -> None:
+        """Put the instance on hold."""
+        try:
+            authority = self._seams.reads.issuer.authority()
+        except UnusableError:
+            digest = ""
+        else:
+            digest = specification_digest(self._desired.specification, authority, self._desired.mode)
+        self._journal.hold(why, digest)
+
+    def _still_valid(self, previous: EndpointState | None) -> bool:
+        if previous is None or not restorable(previous) or previous.identifier is None:
+            return False
+        found = self._hosted(previous.identifier)
+        return found is not None and (found.not_after is None or found.not_after > self._seams.reads.clock.now())
+
+    def _hosted(self, identifier: str) -> HostedCertificate | None:
+        try:
+            return Repeater(self._seams.reads.clock).read(lambda: self._seams.reads.hosted.by_identifier(identifier))
+        except ProvisionerError:
+            return None
+
+    @staticmethod
+    def _outage(seen: Watched | None, watched: Watched) -> float | None:
+        begun = seen.failed_at if seen is not None and seen.failed_at is not None else watched.failed_at
+        return outage(begun, watched.good_at)

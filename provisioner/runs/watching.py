@@ -1,0 +1,158 @@
+"""Watching: reading the wire and the status until a wait ends."""
+
+from dataclasses import dataclass
+
+from provisioner.errors import InterruptedRunError, ServiceError
+from provisioner.model.desired import Desired
+from provisioner.model.event import EventKind
+from provisioner.model.instance import EndpointState, Status, status_label
+from provisioner.model.intent import Intent
+from provisioner.model.outcome import Evidence
+from provisioner.model.reading import Reading
+from provisioner.planning.settle import Ending, Watch
+from provisioner.planning.wire import View
+from provisioner.runs.evidence import evidence
+from provisioner.runs.journal import Journal
+from provisioner.runs.looking import Looker
+from provisioner.runs.observing import Observer
+from provisioner.runs.seams import Reads
+from provisioner.waiting import poll_until
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """How a wait ended, what was seen last, and the evidence.
+
+    ``failed_at`` is the monotonic time of the first failed reading, ``good_at`` that of the first of the last agreeing
+    ones; either may be None.
+    """
+
+    ending: Ending
+    view: View
+    failed_at: float | None
+    good_at: float | None
+    evidence: Evidence
+
+    @property
+    def state(self) -> EndpointState | None:
+        """The state seen last, without the identifier of a hosted copy."""
+        state = self.view.state
+        return None if state is None else EndpointState(state.mode, state.leaf)
+
+    @property
+    def outage(self) -> float | None:
+        """Seconds that clients were cut off, 0 when no reading failed, None when they still are."""
+        return outage(self.failed_at, self.good_at)
+
+
+def outage(failed_at: float | None, good_at: float | None) -> float | None:
+    """Return the seconds from the first failed reading to the first good one; the poll interval is the resolution."""
+    if failed_at is None:
+        return 0.0
+    return None if good_at is None else round(max(0.0, good_at - failed_at), 1)
+
+
+class Watcher:
+    """Waits on the wire; tolerant of every failure that a restart causes, of the service's included.
+
+    Every tick looks whether another run asks this one to stop.
+    """
+
+    def __init__(self, desired: Desired, reads: Reads, journal: Journal, looker: Looker, observer: Observer) -> None:
+        self._desired = desired
+        self._clock = reads.clock
+        self._journal = journal
+        self._looker = looker
+        self._observer = observer
+        self._status: int | None = None
+        self._status_at: float | None = None
+        self._canary = reads.canary is not None
+
+    def follow(self, intent: Intent, *, attended: bool) -> Watched:
+        """Wait until the intent's request has had its effect, or the wait ends otherwise."""
+        watch = Watch(
+            wanted=intent.target,
+            previous=intent.previous,
+            policy=self._desired.waiting,
+            started=self._clock.monotonic(),
+            attended=attended,
+            interrupted=intent.interrupted,
+        )
+        self._status_at = None
+        marked = intent.interrupted
+        last: tuple[Reading, View] | None = None
+
+        def tick() -> Ending | None:
+            nonlocal last, marked
+            self.heed_stop()
+            last = self._looker.look_for(intent.target, intent.left_out)
+            extended = watch.extended
+            ending = watch.take(last[1], self.status(), self._clock.monotonic())
+            if watch.changed and not marked:
+                marked = bool(self._journal.mark_interrupted(intent))
+            self._tell(watch, last[1], newly_extended=watch.extended and not extended)
+            return ending
+
+        ending = poll_until(tick, self._clock, self._desired.waiting.poll.total_seconds())
+        assert last is not None
+        reading, seen = last
+        proof = evidence(reading, watch.streak, intent.left_out, canary=self._canary)
+        return Watched(ending, seen, watch.failed_at, watch.good_at, proof)
+
+    def await_in_service(self) -> bool:
+        """Wait until the status is 5, twice the deadline at most; return whether it is."""
+        limit = self._clock.monotonic() + 2 * self._desired.waiting.deadline.total_seconds()
+        self._status_at = None
+
+        def tick() -> bool | None:
+            self.heed_stop()
+            if self.status() == Status.IN_SERVICE:
+                return True
+            self._journal.tell(
+                EventKind.WAITING,
+                f"waiting for the instance to be in service: {status_label(self._status)}",
+                status=status_label(self._status),
+            )
+            return False if self._clock.monotonic() >= limit else None
+
+        return poll_until(tick, self._clock, self._desired.waiting.poll.total_seconds())
+
+    def heed_stop(self) -> None:
+        """Raise ``InterruptedRunError`` when another run asks this one to stop."""
+        by = self._journal.stop_asked()
+        if by is not None:
+            raise InterruptedRunError(
+                f"{self._desired.name}: stopped because run {by} takes over; what was requested stays recorded",
+                hint=f"provisioner status {self._desired.name}",
+            )
+
+    def status(self) -> int | None:
+        """Return the status, asked for at most once per ``status_poll``; None when it can't be read."""
+        now = self._clock.monotonic()
+        pause = self._desired.waiting.status_poll.total_seconds()
+        if self._status_at is None or now - self._status_at >= pause:
+            self._status_at = now
+            try:
+                self._status = self._observer.status()
+            except ServiceError:
+                self._status = None
+        return self._status
+
+    def _tell(self, watch: Watch, seen: View, *, newly_extended: bool) -> None:
+        now, policy = self._clock.monotonic(), self._desired.waiting
+        budget = watch.budget()
+        if newly_extended:
+            self._journal.tell(
+                EventKind.EXTENDED, f"the deadline has passed with status {status_label(self._status)}; extended once"
+            )
+        self._journal.tell(
+            EventKind.WAITING,
+            seen.words,
+            status=status_label(self._status),
+            wire=seen.words,
+            elapsed=round(now - watch.started, 1),
+            budget=None if budget is None else round(budget - watch.started, 1),
+            agreeing=watch.streak.count if watch.streak else 0,
+            needed=policy.readings,
+            poll=policy.poll.total_seconds(),
+        )
