@@ -21,7 +21,7 @@ Belongs here: the classes, their exit codes and default hints. Does not: decidin
     ├── StateError                  6   the state database can't be read or written
     └── InterruptedRunError       130   stopped on request; resumable
 
-Wording of a message: ``<instance>: <fact, with numbers>; <what was left as it is>``, lower case inside, no full stop at the end.
+Wording of a message: ``<instance>: <fact, with numbers>; <what was left as it is>``, lower case inside, no full stop.
 The hint, "Next: ...", is a command or a check; it is kept apart so that JSON output can carry both.
 """
 

@@ -32,8 +32,8 @@ _MOST_STEPS = 6
 class Attempt:
     """Brings one instance to what is desired; the caller holds the instance's lock.
 
-    The order of use: ``take_up`` (an open intent is followed to its end), ``prepare`` (observe and plan), then, when the
-    plan has been approved, ``carry_out``.
+    The order of use: ``take_up`` (an open intent is followed to its end), ``prepare`` (observe and plan), then, when
+    the plan has been approved, ``carry_out``.
 
     Args:
         desired: what the configuration wants.
@@ -72,14 +72,8 @@ class Attempt:
 
         On hold, only ``resume`` follows; releasing the hold means that a person has judged what became of the request.
         """
-        intent = self.journal.open_intent()
+        intent = self._to_follow()
         if intent is None:
-            return None
-        if self.journal.on_hold() and not self._resuming:
-            if self._permissions.release:
-                self.journal.close_intent()
-            return None
-        if intent.action is Action.SWITCH and intent.looked_through:
             return None
         if intent.action is Action.ROLLBACK:
             return self._take_up_rollback(intent)
@@ -88,11 +82,22 @@ class Attempt:
             self.journal.mark_looked_through(intent)
             return None
         result = self._end_of_switch(intent, watched, ())
-        if result.outcome is Outcome.CONVERGED:
-            self.journal.release()
-            self._taken_up = result
+        if result.outcome is not Outcome.CONVERGED:
+            return result
+        self.journal.release()
+        self._taken_up = result
+        return None
+
+    def _to_follow(self) -> Intent | None:
+        intent = self.journal.open_intent()
+        if intent is None:
             return None
-        return result
+        if self.journal.on_hold() and not self._resuming:
+            if self._permissions.release:
+                self.journal.close_intent()
+            return None
+        known_without_effect = intent.action is Action.SWITCH and intent.looked_through
+        return None if known_without_effect else intent
 
     @property
     def taken_up(self) -> InstanceResult | None:
@@ -179,7 +184,7 @@ class Attempt:
                 watched,
                 f"the request had no effect within {self.desired.waiting.effect_within}; "
                 f"{results.now_words(watched.view)}, as before",
-                hint=f"look at the instance in the console, then: provisioner apply {name} (it looks before it asks again)",
+                hint=f"look at the instance in the console, then: provisioner apply {name} (it looks before it asks)",
                 findings=findings,
             )
         if watched.ending is Ending.UNCHANGED:

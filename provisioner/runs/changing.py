@@ -37,8 +37,8 @@ class Changer:
         """Ask for a state and wait until the wire has told what became of it.
 
         Raises:
-            RejectedError: the service said no; nothing was changed, and the intent is closed (a rollback's stays open, so
-                that it can be resumed).
+            RejectedError: the service said no; nothing was changed, and the intent is closed (a rollback's stays open,
+                so that it can be resumed).
         """
         intent = self._journal.intend(action, target, previous, left_out=left_out, commanded=commanded)
         self._journal.tell(EventKind.REQUESTED, f"requesting {describe_target(target)}", attempt=intent.attempts)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import TypeVar
 
 from provisioner.errors import ProvisionerError
@@ -18,8 +19,8 @@ T = TypeVar("T")
 class Fleet:
     """Runs attempts on several instances under their locks.
 
-    Every instance is planned and checked before any is touched: one refusal keeps all of them as they are. They are then
-    changed one after the other, and the first that does not end well keeps the rest from being begun.
+    Every instance is planned and checked before any is touched: one refusal keeps all of them as they are. They are
+    then changed one after the other, and the first that does not end well keeps the rest from being begun.
 
     Args:
         attempts: one per instance.
@@ -80,7 +81,7 @@ class Fleet:
             if stopped_by:
                 yield attempt.journal.end(results.not_started(attempt.desired, stopped_by))
                 continue
-            result = _guarded(attempt, lambda item=attempt, made=plans[name]: item.carry_out(made))
+            result = _guarded(attempt, partial(attempt.carry_out, plans[name]))
             yield attempt.journal.end(result)
             if not result.outcome.good:
                 stopped_by = f"{name}, which ended {result.outcome.label}"

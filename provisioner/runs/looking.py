@@ -1,8 +1,8 @@
 """Looking at the wire: one reading over all addresses of an endpoint."""
 
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Thread
 from typing import TypeVar
 
 from provisioner.errors import UnresolvedError
@@ -10,8 +10,6 @@ from provisioner.model.instance import Endpoint, EndpointState
 from provisioner.model.reading import CanaryResult, Reading
 from provisioner.planning.wire import Look, View, view
 from provisioner.runs.seams import Reads
-
-_AT_ONCE = 8
 
 T = TypeVar("T")
 
@@ -57,7 +55,20 @@ class Looker:
 
 
 def _at_once(call: Callable[[str], T], addresses: Collection[str]) -> list[T]:
+    """Call for every address at once and return the answers in order.
+
+    Daemon threads, because an interrupted process must not wait for silent addresses.
+    """
     if len(addresses) == 1:
         return [call(address) for address in addresses]
-    with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="probe") as pool:
-        return list(pool.map(call, addresses))
+    answers: dict[str, T] = {}
+
+    def keep(address: str) -> None:
+        answers[address] = call(address)
+
+    threads = [Thread(target=keep, args=(address,), name="probe", daemon=True) for address in addresses]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [answers[address] for address in addresses]

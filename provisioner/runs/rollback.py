@@ -87,7 +87,8 @@ class Rollback:
             name=self._desired.name,
             id=self._desired.id,
             outcome=Outcome.CONVERGED,
-            message=f"{self._desired.name}: the endpoint is there already ({seen.words}); nothing was requested; on hold",
+            message=f"{self._desired.name}: the endpoint is there already ({seen.words}), so nothing was requested; "
+            "on hold",
             hint=f"provisioner apply {self._desired.name} --release",
             mode=target.mode,
             fingerprint_sha256=seen.state.leaf if seen.state else None,

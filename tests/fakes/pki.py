@@ -1,0 +1,112 @@
+"""An authority and a key store that make no keys: certificates are names with dates."""
+
+import hashlib
+import ssl
+from datetime import datetime, timedelta
+
+from provisioner.model.certificate import AuthorityFacts, DistinguishedName, Leaf, Material, Profile, Specification
+from provisioner.model.secret import Secret
+from provisioner.ports import Clock
+
+
+def leaf_of(der: bytes, specification: Specification, now: datetime) -> Leaf:
+    """Return a leaf that satisfies the specification, made now."""
+    return Leaf(
+        sha256=hashlib.sha256(der).hexdigest(),
+        serial=int.from_bytes(der[:8].ljust(8, b"1")),
+        subject=str(specification.subject),
+        name=specification.subject,
+        issuer="CN=Fake CA",
+        dns_names=specification.dns_names,
+        not_before=now,
+        not_after=now + specification.valid_for,
+        key=specification.key.value,
+        profile=specification.profile,
+        is_ca=False,
+    )
+
+
+class FakePki:
+    """Implements ``CertificateIssuer``, ``KeyStore`` and ``CertificateReader`` in memory."""
+
+    def __init__(self, clock: Clock, *, name: str = "Fake CA") -> None:
+        self._clock = clock
+        self._name = name
+        self.known: dict[bytes, Leaf] = {}
+        self.issued: list[tuple[str, bytes]] = []
+        self.key_matches = True
+
+    def authority(self) -> AuthorityFacts:
+        """Return an authority that everybody accepts."""
+        der = self._name.encode()
+        certificate = Leaf(
+            sha256=hashlib.sha256(der).hexdigest(),
+            serial=1,
+            subject=f"CN={self._name}",
+            name=DistinguishedName(common_name=self._name),
+            issuer=f"CN={self._name}",
+            dns_names=(),
+            not_before=self._clock.now() - timedelta(days=1),
+            not_after=self._clock.now() + timedelta(days=3650),
+            key="ec-p256",
+            profile=None,
+            is_ca=True,
+        )
+        return AuthorityFacts(certificate, ())
+
+    def signed(self, certificate_der: bytes) -> bool:
+        """Tell whether this authority issued the certificate."""
+        return any(der == certificate_der for _, der in self.issued)
+
+    def issue(self, specification: Specification) -> Leaf:
+        """Make a certificate of the specification."""
+        der = f"{self._name} {specification.name} {len(self.issued)}".encode()
+        leaf = leaf_of(der, specification, self._clock.now())
+        self.known[der] = leaf
+        self.issued.append((specification.name, der))
+        return leaf
+
+    def stranger(self, der: bytes, *, key: str = "rsa-2048") -> Leaf:
+        """Make a certificate of somebody else known to the reader."""
+        now = self._clock.now()
+        leaf = Leaf(
+            sha256=hashlib.sha256(der).hexdigest(),
+            serial=7,
+            subject="CN=stranger",
+            name=DistinguishedName(common_name="stranger"),
+            issuer="CN=Somebody Else",
+            dns_names=("*.mqtt.aliyuncs.com",),
+            not_before=now - timedelta(days=10),
+            not_after=now + timedelta(days=300),
+            key=key,
+            profile=Profile.STRICT,
+            is_ca=False,
+        )
+        self.known[der] = leaf
+        return leaf
+
+    def read(self, certificate_der: bytes) -> Leaf:
+        """Return what is known of a certificate."""
+        return self.known[certificate_der]
+
+    def leaves(self, certificate_name: str) -> tuple[Leaf, ...]:
+        """Return the kept leaves, newest first."""
+        kept = [self.known[der] for name, der in self.issued if name == certificate_name]
+        return tuple(reversed(kept))
+
+    def material(self, certificate_name: str, sha256: str) -> Material | None:
+        """Return the checked material of a kept leaf."""
+        found = next((leaf for leaf in self.leaves(certificate_name) if leaf.sha256 == sha256), None)
+        return None if found is None else Material(found, (), self.key_matches, "", "")
+
+    def chain_pem(self, certificate_name: str, sha256: str) -> str:
+        """Return the chain of a kept leaf."""
+        return ssl.DER_cert_to_PEM_cert(self.der(certificate_name, sha256))
+
+    def private_key_pem(self, certificate_name: str, sha256: str) -> Secret:
+        """Return a pretended key."""
+        return Secret(f"key of {certificate_name} {sha256}")
+
+    def der(self, certificate_name: str, sha256: str) -> bytes:
+        """Return the bytes of a kept leaf."""
+        return next(der for name, der in self.issued if name == certificate_name and self.known[der].sha256 == sha256)

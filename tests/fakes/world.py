@@ -1,0 +1,154 @@
+"""A world with one instance on a pretended clock: its directory, its endpoint, and what requests do to it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from provisioner.errors import RejectedError, ServiceError, UnansweredError
+from provisioner.model.instance import DeviceCA, Edition, Endpoint, EndpointState, Instance, Mode, Status
+from provisioner.model.reading import AddressReading, CanaryResult, CanaryVerdict, Required, Stage
+from tests.fakes.clock import FakeClock
+
+ALIBABA = b"the default certificate"
+ADDRESS = "192.0.2.10"
+
+
+@dataclass(slots=True)
+class Shown:
+    """What the endpoint shows: the certificate, the demand, and whether devices get in."""
+
+    der: bytes
+    mutual: bool
+    asks: bool = False
+    devices_accepted: bool = True
+    up: bool = True
+
+
+@dataclass(slots=True)
+class World:
+    """Implements ``EndpointSwitch``, ``Resolver``, ``WireProbe``, ``Canary``, beside ``Directory`` and ``Registry``.
+
+    ``effects`` says what the next requests do, one each: ``works``, ``dead``, ``wrong_leaf``, ``anonymous``,
+    ``devices_refused``, ``no_effect``, ``reverts``, ``stuck``, ``rejected``, ``lost_answer``, ``lost_request``; then
+    everything works.
+    """
+
+    clock: FakeClock
+    certificates: dict[str, bytes]
+    sha256: Callable[[bytes], str]
+    restart: float = 60.0
+    attended: bool = False
+    edition: int = Edition.PLATINUM
+    status: int = Status.IN_SERVICE
+    shown: Shown = field(default_factory=lambda: Shown(ALIBABA, mutual=False))
+    effects: list[str] = field(default_factory=list)
+    requests: list[EndpointState] = field(default_factory=list)
+    restarts: int = 0
+    calls: list[str] = field(default_factory=list)
+    device_cas: tuple[DeviceCA, ...] = (DeviceCA("01", "devices", active=True, valid_from=None, valid_until=None),)
+    device_cas_error: ServiceError | None = None
+    on_request: Callable[[], None] | None = None
+    _ready_at: float | None = None
+    _next: tuple[Shown, int] | None = None
+
+    def request(self, region: str, instance_id: str, target: EndpointState) -> tuple[str, ...]:
+        """Do what the next effect says."""
+        assert self.status == Status.IN_SERVICE
+        self.move()
+        self.calls.append("switch")
+        if self.on_request is not None:
+            self.on_request()
+        if self.attended:
+            self.requests.append(target)
+            return ("click here",)
+        effect = self.effects.pop(0) if self.effects else "works"
+        if effect == "rejected":
+            raise RejectedError("no", action="Switch", code="InvalidParameter")
+        self.requests.append(target)
+        if effect != "lost_request":
+            self.act(target, effect)
+        if effect in {"lost_answer", "lost_request"}:
+            raise UnansweredError("Switch: no answer", action="Switch")
+        return ()
+
+    def act(self, target: EndpointState, effect: str = "works") -> None:
+        """Let the endpoint restart into what the effect makes of the target."""
+        if effect == "no_effect":
+            return
+        wanted = Shown(ALIBABA, mutual=False)
+        if target.mode is Mode.MUTUAL:
+            wanted = Shown(self.certificates[target.identifier or ""], mutual=True, asks=True)
+        after = {
+            "dead": Shown(wanted.der, wanted.mutual, up=False),
+            "stuck": Shown(wanted.der, wanted.mutual, up=False),
+            "wrong_leaf": Shown(ALIBABA, mutual=True, asks=True),
+            "anonymous": Shown(wanted.der, mutual=False, asks=True),
+            "devices_refused": Shown(wanted.der, wanted.mutual, wanted.asks, devices_accepted=False),
+            "reverts": self.shown,
+        }.get(effect, wanted)
+        self.restarts += 1
+        self.status = Status.UPGRADING
+        self.shown = Shown(self.shown.der, self.shown.mutual, up=False)
+        self._next = (after, Status.UPGRADING if effect == "stuck" else Status.IN_SERVICE)
+        self._ready_at = self.clock.monotonic() + self.restart
+
+    def resolve(self, endpoint: Endpoint) -> tuple[str, ...]:
+        """Return the one address."""
+        return (ADDRESS,)
+
+    def probe(self, endpoint: Endpoint, address: str) -> AddressReading:
+        """Return what a client without certificate meets."""
+        self.move()
+        shown = self.shown
+        if not shown.up:
+            return AddressReading(address, Stage.CONNECT, failure="connection refused")
+        return AddressReading(
+            address,
+            Stage.HANDSHAKE if shown.mutual else Stage.ANSWERED,
+            tls_version="TLSv1.2",
+            leaf_sha256=self.sha256(shown.der),
+            chain=(shown.der,),
+            chain_complete=True,
+            asked=shown.asks,
+            required=Required.YES if shown.mutual else Required.NO,
+            connack=None if shown.mutual else 5,
+        )
+
+    def attempt(self, endpoint: Endpoint, address: str) -> CanaryResult:
+        """Return how a device session ends."""
+        self.move()
+        if not self.shown.up:
+            return CanaryResult(address, CanaryVerdict.UNREACHABLE, "connection refused")
+        verdict = CanaryVerdict.ACCEPTED if self.shown.devices_accepted else CanaryVerdict.REFUSED_BY_TLS
+        return CanaryResult(address, verdict, verdict.value)
+
+    def move(self) -> None:
+        """Let what is due by now happen."""
+        if self._ready_at is not None and self.clock.monotonic() >= self._ready_at and self._next is not None:
+            (self.shown, self.status), self._ready_at, self._next = self._next, None, None
+
+
+class Directory:
+    """Implements ``Instances`` for the world's one instance."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def list(self, region: str) -> tuple[Instance, ...]:
+        """Return the one instance of the directory."""
+        self._world.move()
+        self._world.calls.append("ListInstances")
+        return (Instance("mqtt-1", "one", region, self._world.edition, self._world.status),)
+
+
+class Registry:
+    """Implements ``DeviceCAs`` for the world's one instance."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def list(self, region: str, instance_id: str) -> tuple[DeviceCA, ...]:
+        """Return the registered device CAs, or raise the error that the world wants."""
+        self._world.calls.append("ListCaCertificate")
+        if self._world.device_cas_error is not None:
+            raise self._world.device_cas_error
+        return self._world.device_cas

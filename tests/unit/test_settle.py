@@ -1,0 +1,176 @@
+"""The settling rule, reading by reading, and what each end of a wait means."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioner.model.desired import WaitingPolicy
+from provisioner.model.instance import EndpointState, Mode
+from provisioner.planning.settle import Ending, Watch
+from provisioner.planning.wire import Look, View, WireState
+
+POLICY = WaitingPolicy(
+    deadline=timedelta(seconds=100),
+    effect_within=timedelta(seconds=40),
+    readings=3,
+    over=timedelta(seconds=2),
+    poll=timedelta(seconds=1),
+    status_poll=timedelta(seconds=1),
+)
+OURS = EndpointState(Mode.MUTUAL, "aa", "1-cn-hangzhou")
+BEFORE = EndpointState(Mode.ONE_WAY, "00")
+
+GOOD = View(Look.UP, WireState(Mode.MUTUAL, "aa", asked=True), "good")
+REFUSED = View(Look.UP, WireState(Mode.MUTUAL, "aa", asked=True, good_client_refused=True), "refused")
+ANONYMOUS = View(Look.UP, WireState(Mode.ONE_WAY, "aa", asked=True), "anonymous")
+WRONG_LEAF = View(Look.UP, WireState(Mode.MUTUAL, "bb", asked=True), "wrong leaf")
+OLD = View(Look.UP, WireState(Mode.ONE_WAY, "00", asked=False), "old")
+DOWN = View(Look.DOWN, None, "down")
+MIXED = View(Look.MIXED, None, "mixed")
+SILENT = View(Look.SILENT, None, "silent")
+
+
+def follow(watch: Watch, views: Sequence[View], status: int | None = 5) -> tuple[Ending | None, int]:
+    """Hand one view a second to the watch; return the ending and the second it came at."""
+    for second, view in enumerate(views):
+        ending = watch.take(view, status, float(second))
+        if ending is not None:
+            return ending, second
+    return None, len(views)
+
+
+def new(*, attended: bool = False, interrupted: bool = False, previous: EndpointState | None = BEFORE) -> Watch:
+    """Return a watch for our certificate that begins at second 0."""
+    return Watch(OURS, previous, POLICY, 0.0, attended=attended, interrupted=interrupted)
+
+
+@pytest.mark.parametrize(
+    ("views", "expected"),
+    [
+        ([OLD, DOWN, DOWN, GOOD, GOOD, GOOD], (Ending.SETTLED, 5)),
+        ([GOOD, GOOD, GOOD], (Ending.SETTLED, 2)),
+        ([DOWN, GOOD, GOOD, DOWN, GOOD, GOOD, GOOD], (Ending.SETTLED, 6)),
+        ([DOWN, GOOD, GOOD, MIXED, GOOD, GOOD, GOOD], (Ending.SETTLED, 6)),
+        ([DOWN, GOOD, SILENT, GOOD, SILENT, GOOD], (Ending.SETTLED, 5)),
+        ([DOWN, GOOD, GOOD, OLD, GOOD, GOOD, GOOD], (Ending.SETTLED, 6)),
+        ([DOWN, WRONG_LEAF, WRONG_LEAF, WRONG_LEAF], (Ending.WRONG, 3)),
+        ([DOWN, REFUSED, REFUSED, REFUSED], (Ending.WRONG, 3)),
+        ([DOWN, ANONYMOUS, ANONYMOUS, ANONYMOUS], (Ending.WRONG, 3)),
+        ([OLD] * 60, (Ending.UNSEEN, 40)),
+        ([OLD, SILENT] + [OLD] * 60, (Ending.UNSEEN, 40)),
+        ([OLD, DOWN] + [OLD] * 60, (Ending.REVERTED, 41)),
+        ([OLD, SILENT, SILENT] + [OLD] * 60, (Ending.REVERTED, 42)),
+        ([OLD, GOOD] + [OLD] * 60, (Ending.REVERTED, 41)),
+        ([DOWN] * 300, (Ending.DOWN_IN_SERVICE, 100)),
+        ([MIXED] * 300, (Ending.DOWN_IN_SERVICE, 100)),
+        ([SILENT] * 300, (Ending.DOWN_IN_SERVICE, 100)),
+    ],
+)
+def test_a_wait_ends_as_the_table_says(views: list[View], expected: tuple[Ending, int]) -> None:
+    """Each row of the table of end states is told apart, at the reading that shows it."""
+    assert follow(new(), views) == expected
+
+
+@pytest.mark.parametrize("status", [7, None])
+def test_out_of_service_extends_once_and_then_needs_a_person(status: int | None) -> None:
+    """Down at the deadline without status 5 is extended by the same length, once."""
+    watch = new()
+    assert follow(watch, [DOWN] * 300, status) == (Ending.DOWN_OUT_OF_SERVICE, 200)
+    assert watch.extended
+
+
+def test_a_busy_status_is_an_interruption() -> None:
+    """A status that is not 5 counts as an interruption even when every probe is answered."""
+    watch = new()
+    assert watch.take(OLD, 7, 0.0) is None
+    assert [watch.take(OLD, 5, float(second)) for second in range(1, 41)][-1] is Ending.REVERTED
+
+
+def test_a_span_shorter_than_wanted_does_not_settle() -> None:
+    """Enough readings within too short a span are not enough."""
+    watch = new()
+    assert [watch.take(GOOD, 5, at) for at in (0.0, 0.5, 1.0, 1.5, 2.0)] == [None] * 4 + [Ending.SETTLED]
+
+
+def test_a_count_in_progress_may_finish_past_the_deadline() -> None:
+    """Good readings that began just before the deadline are counted to their end."""
+    assert follow(new(), [DOWN] * 99 + [GOOD] * 5) == (Ending.SETTLED, 101)
+
+
+def test_flapping_past_the_deadline_rolls_back() -> None:
+    """An endpoint that never agrees with itself is given up at the deadline."""
+    assert follow(new(), [GOOD, DOWN] * 200)[0] is Ending.DOWN_IN_SERVICE
+
+
+def test_a_wanted_state_that_was_there_before_needs_a_change() -> None:
+    """Going back to one-way from an endpoint that only asks is not believed before a restart was seen."""
+    asking = EndpointState(Mode.ONE_WAY, "aa")
+    watch = Watch(EndpointState(Mode.ONE_WAY), asking, POLICY, 0.0)
+    assert follow(watch, [ANONYMOUS] * 10)[0] is None
+    restarted = Watch(EndpointState(Mode.ONE_WAY), asking, POLICY, 0.0)
+    assert follow(restarted, [ANONYMOUS, DOWN, OLD, OLD, OLD]) == (Ending.SETTLED, 4)
+
+
+def test_an_earlier_runs_interruption_is_remembered() -> None:
+    """A run that takes over knows that the restart had begun: the state before means reverted, not unseen."""
+    assert follow(new(interrupted=True), [OLD] * 60) == (Ending.REVERTED, 40)
+
+
+@pytest.mark.parametrize(
+    ("views", "expected"),
+    [
+        ([OLD] * 101, (Ending.UNCHANGED, 100)),
+        ([OLD] * 90 + [DOWN] * 20 + [GOOD] * 5, (Ending.SETTLED, 112)),
+        ([OLD] * 90 + [DOWN] * 200, (Ending.DOWN_IN_SERVICE, 190)),
+        ([OLD] * 90 + [DOWN] + [OLD] * 200, (Ending.REVERTED, 190)),
+        ([OLD] * 5 + [DOWN] + [WRONG_LEAF] * 5, (Ending.WRONG, 8)),
+    ],
+)
+def test_a_person_has_the_whole_deadline_and_the_restart_its_own(
+    views: list[View], expected: tuple[Ending, int]
+) -> None:
+    """With an attended driver the restart's deadline starts at the first changed reading."""
+    assert follow(new(attended=True), views) == expected
+
+
+@pytest.mark.parametrize(
+    ("views", "failed_at", "good_at"),
+    [
+        ([OLD, OLD, DOWN, DOWN, GOOD, GOOD, GOOD], 2.0, 4.0),
+        ([OLD, DOWN, GOOD, DOWN, GOOD, GOOD, GOOD], 1.0, 4.0),
+        ([OLD, SILENT, OLD, DOWN, GOOD, GOOD, GOOD], 3.0, 4.0),
+        ([OLD, WRONG_LEAF, WRONG_LEAF, WRONG_LEAF], 1.0, 1.0),
+        ([GOOD, GOOD, GOOD], None, 0.0),
+    ],
+)
+def test_the_outage_runs_from_the_first_failed_to_the_first_good(
+    views: list[View], failed_at: float | None, good_at: float
+) -> None:
+    """A single time-out that turns out to be nothing does not begin the outage."""
+    watch = new()
+    follow(watch, views)
+    assert (watch.failed_at, watch.good_at) == (failed_at, good_at)
+
+
+@given(st.lists(st.sampled_from([GOOD, REFUSED, ANONYMOUS, WRONG_LEAF, OLD, DOWN, MIXED, SILENT]), max_size=80))
+def test_only_agreeing_readings_settle(views: list[View]) -> None:
+    """Whatever came before, a settled end follows at least three equal readings without a contradiction between."""
+    ending, second = follow(new(), views)
+    if ending in {Ending.SETTLED, Ending.WRONG}:
+        told = [view for view in views[: second + 1] if view is not SILENT]
+        assert len(set(told[-3:])) == 1
+        assert (told[-1] is GOOD) == (ending is Ending.SETTLED)
+
+
+@given(
+    st.lists(st.sampled_from([GOOD, REFUSED, OLD, DOWN, MIXED, SILENT]), min_size=1, max_size=6),
+    st.sampled_from([5, 7, None]),
+    st.booleans(),
+)
+def test_every_wait_ends(pattern: list[View], status: int | None, attended: bool) -> None:
+    """No pattern of readings waits for ever."""
+    ending, _ = follow(new(attended=attended), pattern * 400, status)
+    assert ending is not None
