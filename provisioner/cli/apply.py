@@ -1,0 +1,97 @@
+"""``provisioner apply`` and ``provisioner resume``."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from provisioner.cli.asking import confirm
+from provisioner.cli.options import JsonOption, NamesArgument, YesOption, configuration_of
+from provisioner.cli.output import err, print_json
+
+if TYPE_CHECKING:
+    from provisioner.model.plan import Plan
+    from provisioner.ports import EventSink
+
+
+def apply(
+    context: typer.Context,
+    names: NamesArgument = None,
+    yes: YesOption = False,
+    release: Annotated[bool, typer.Option("--release", help="Lift a hold that a rollback left.")] = False,
+    digest: Annotated[
+        str | None, typer.Option("--digest", help="Act only on the plan with this digest (from plan).", metavar="HEX")
+    ] = None,
+    unsafe_allow_lockout: Annotated[
+        bool,
+        typer.Option("--unsafe-allow-lockout", help="Go on although no device may be able to log in afterwards."),
+    ] = False,
+    unsafe_replace_foreign: Annotated[
+        bool,
+        typer.Option("--unsafe-replace-foreign", help="Replace a certificate that the authority did not sign."),
+    ] = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Bring instances to what the configuration says: issue, host, check, switch, wait, verify, roll back on failure."""
+    from provisioner.planning.checks import Permissions
+
+    permissions = Permissions(release, unsafe_allow_lockout, unsafe_replace_foreign)
+    _run(context, "apply", names, permissions, yes=yes, digest=digest, json_output=json_output)
+
+
+def resume(
+    context: typer.Context,
+    names: NamesArgument = None,
+    yes: YesOption = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Go on with what an interrupted run has asked for: look for its effect, wait, verify, roll back on failure."""
+    from provisioner.planning.checks import Permissions
+
+    _run(context, "resume", names, Permissions(), yes=yes, digest=None, json_output=json_output)
+
+
+def _run(
+    context: typer.Context,
+    command: str,
+    names: list[str] | None,
+    permissions: object,
+    *,
+    yes: bool,
+    digest: str | None,
+    json_output: bool,
+) -> None:
+    from provisioner.cli.running import require_digest, run_instances
+    from provisioner.planning.checks import Permissions
+    from provisioner.reporting.plan_text import print_plans
+    from provisioner.reporting.progress import Progress
+    from provisioner.reporting.result_json import run_document
+    from provisioner.reporting.result_text import print_results
+
+    assert isinstance(permissions, Permissions)
+
+    def approve(plans: Sequence["Plan"]) -> None:
+        require_digest(plans, digest)
+        print_plans(err, plans)
+        confirm(question(plans), assume_yes=yes, what_for="disconnecting clients")
+
+    progress = Progress(err)
+    sinks: list[EventSink] = [progress]
+    with progress:
+        run, results = run_instances(
+            configuration_of(context), names or (), approve, command=command, permissions=permissions, sinks=sinks
+        )
+    document = run_document(run, command, results)
+    if json_output:
+        print_json(document)
+    else:
+        print_results(err, results)
+    raise typer.Exit(int(document["exit_code"]))
+
+
+def question(plans: Sequence["Plan"]) -> str:
+    """Return what a person is asked before clients are disconnected."""
+    names = ", ".join(plan.instance for plan in plans if plan.switches)
+    asked = [f"{plan.instance}: {item.message}" for plan in plans for item in plan.questions]
+    trust = [f"{plan.instance}: {plan.trust}" for plan in plans if plan.trust]
+    return "\n".join([*trust, *asked, f"Disconnect every client of {names} and go on?"])

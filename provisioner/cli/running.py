@@ -1,0 +1,70 @@
+"""Running attempts from the command line: from a configuration to results. ``apply``, ``resume`` and the demo share it."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+
+from provisioner.cli.composition import Composition
+from provisioner.errors import RefusedError
+from provisioner.model.outcome import InstanceResult
+from provisioner.model.plan import Plan
+from provisioner.planning.checks import Permissions
+from provisioner.ports import EventSink
+from provisioner.runs.fleet import Approve, Fleet
+
+
+def new_run_id(now: datetime) -> str:
+    """Return an id for a run that sorts by time, such as ``20260301T020000Z-1f3a``."""
+    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+def run_instances(
+    configuration: Path,
+    names: Sequence[str],
+    approve: Approve,
+    *,
+    command: str,
+    permissions: Permissions,
+    sinks: Sequence[EventSink] = (),
+) -> tuple[str, tuple[InstanceResult, ...]]:
+    """Run ``apply`` or ``resume`` on the named instances, all of them when none is named.
+
+    Args:
+        configuration: the file.
+        names: instances by their name in the configuration.
+        approve: is handed the plans that disconnect clients; raises when they are declined.
+        command: the verb; ``resume`` goes on only with instances that have an open intent.
+        permissions: what the command line allows.
+        sinks: readers of the events.
+
+    Returns:
+        The run's id, and how it ended on each instance.
+    """
+    resuming = command == "resume"
+    with Composition(configuration, sinks=sinks) as composition:
+        run = new_run_id(composition.clock.now())
+        attempts = [
+            composition.attempt(name, run, command, permissions, resuming=resuming)
+            for name in composition.chosen(names)
+        ]
+        fleet = Fleet(attempts, composition.locks, run)
+        return run, fleet.apply(approve, only_open=resuming)
+
+
+def overall_digest(plans: Sequence[Plan]) -> str:
+    """Return the digest that a person approves: a plan's own, or one over the plans of several instances."""
+    if len(plans) == 1:
+        return plans[0].digest
+    return sha256("\n".join(sorted(plan.digest for plan in plans)).encode()).hexdigest()
+
+
+def require_digest(plans: Sequence[Plan], wanted: str | None) -> None:
+    """Raise ``RefusedError`` when the plans are not the ones that were approved by digest."""
+    got = overall_digest(plans)
+    if wanted is not None and got != wanted.lower():
+        raise RefusedError(
+            f"the plan is not the approved one: got digest {got}, expected {wanted}; nothing was changed",
+            hint="provisioner plan",
+        )

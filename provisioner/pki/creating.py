@@ -1,0 +1,95 @@
+"""Creating the owner's authority."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+)
+
+from provisioner.errors import UsageError
+from provisioner.model.certificate import DistinguishedName, KeyType, Leaf
+from provisioner.model.secret import Secret
+from provisioner.pki.files import write_private
+from provisioner.pki.making import make_key, make_name, whole_seconds
+from provisioner.pki.reading import leaf_of
+
+
+def create_authority(
+    *,
+    key: KeyType,
+    subject: DistinguishedName,
+    valid_for: timedelta,
+    certificate: Path,
+    private_key: Path,
+    passphrase: Secret | None,
+    now: datetime,
+) -> Leaf:
+    """Make a self-signed CA that strict verifiers accept, and return what its certificate says.
+
+    It signs server certificates only (path length 0): critical CA:TRUE, critical keyUsage keyCertSign and cRLSign, and
+    key identifiers (the smallest set that all measured verifiers accept).
+
+    Args:
+        key: its key type.
+        subject: its name.
+        valid_for: its lifetime.
+        certificate: PEM file to write; never overwritten.
+        private_key: PKCS#8 PEM file to write, mode 0600; never overwritten.
+        passphrase: encrypts the key; None leaves it in clear.
+        now: the time of day.
+
+    Raises:
+        UsageError: one of the files exists already; nothing was written.
+        UnusableError: a file can't be written.
+    """
+    existing = [str(path) for path in (private_key, certificate) if path.exists()]
+    if existing:
+        raise UsageError(
+            f"{' and '.join(existing)}: exists already; an authority is never overwritten, nothing was changed",
+            hint="provisioner ca show tells what is there; move the files away to begin anew",
+        )
+    made = make_key(key)
+    name = make_name(subject)
+    begin = whole_seconds(now - timedelta(minutes=5))
+    identifier = x509.SubjectKeyIdentifier.from_public_key(made.public_key())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(made.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(begin + valid_for)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(), critical=True)
+        .add_extension(identifier, critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+    )
+    signed = builder.sign(made, hashes.SHA256())
+    lock: KeySerializationEncryption = NoEncryption()
+    if passphrase is not None:
+        lock = BestAvailableEncryption(passphrase.reveal().encode())
+    write_private(private_key, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock))
+    write_private(certificate, signed.public_bytes(Encoding.PEM))
+    return leaf_of(signed)
+
+
+def _usage() -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=True,
+        encipher_only=False,
+        decipher_only=False,
+    )

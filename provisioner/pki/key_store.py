@@ -1,0 +1,142 @@
+"""The key store: issued keys and certificates as files of their owner.
+
+Layout: ``<root>/<certificate name>/<first 16 hex of the leaf's SHA-256>/`` with ``certificate.pem``, ``chain.pem`` and
+``private-key.pem``. A generation appears whole, by renaming its directory, or not at all.
+"""
+
+import itertools
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+from provisioner.errors import UnusableError
+from provisioner.model.certificate import Leaf, Material
+from provisioner.model.secret import Secret
+from provisioner.pki import pem
+from provisioner.pki.files import private_directory, read_file, require_private, sync_directory, write_private
+from provisioner.pki.reading import leaf_of
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_GENERATION = re.compile(r"[0-9a-f]{16}")
+_UNFINISHED = ".unfinished-"
+
+
+class FileKeyStore:
+    """Implements ``ports.KeyStore``.
+
+    Args:
+        root: the directory; it is made when the first certificate is kept.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def leaves(self, certificate_name: str) -> tuple[Leaf, ...]:
+        """Return the leaves kept under this certificate's name, newest first. Raises ``UnusableError``."""
+        folder = self._folder(certificate_name)
+        if not folder.is_dir():
+            return ()
+        names = [item.name for item in folder.iterdir() if _GENERATION.fullmatch(item.name)]
+        found = [leaf_of(self._chain(folder / name)[0]) for name in names]
+        return tuple(sorted(found, key=lambda leaf: (leaf.not_before, leaf.sha256), reverse=True))
+
+    def material(self, certificate_name: str, sha256: str) -> Material | None:
+        """Return the checked chain and key of one leaf, None when it isn't here. Raises ``UnusableError``."""
+        folder = self.generation(certificate_name, sha256)
+        if not folder.is_dir():
+            return None
+        chain = self._chain(folder)
+        leaf = leaf_of(chain[0])
+        if leaf.sha256 != sha256:
+            return None
+        require_private(folder / "private-key.pem")
+        key = pem.private_key(folder / "private-key.pem", "a private key", lambda: None)
+        return Material(
+            leaf=leaf,
+            chain=tuple(leaf_of(item) for item in chain[1:]),
+            key_matches=pem.same_key(chain[0], key),
+            order_problem=_order_problem(chain),
+            signature_problem=_signature_problem(chain),
+        )
+
+    def chain_pem(self, certificate_name: str, sha256: str) -> str:
+        """Return the chain as PEM: leaf, then CA certificates. Raises ``UnusableError``."""
+        return pem.as_pem(self._chain(self.generation(certificate_name, sha256)))
+
+    def private_key_pem(self, certificate_name: str, sha256: str) -> Secret:
+        """Return the key as unencrypted PKCS#8 PEM. Raises ``UnusableError``."""
+        path = self.generation(certificate_name, sha256) / "private-key.pem"
+        return Secret(read_file(path, "a private key").decode())
+
+    def generation(self, certificate_name: str, sha256: str) -> Path:
+        """Return the directory of one leaf, whether or not it is there."""
+        return self._folder(certificate_name) / sha256[:16]
+
+    def save(self, certificate_name: str, leaf: Leaf, chain_pem: str, private_key: Secret) -> Path:
+        """Keep a new certificate with its key and return its directory.
+
+        Raises:
+            UnusableError: it is kept already, or can't be written; nothing was changed.
+        """
+        folder = self._folder(certificate_name)
+        private_directory(folder)
+        self._sweep(folder)
+        final = folder / leaf.sha256[:16]
+        unfinished = Path(tempfile.mkdtemp(dir=folder, prefix=_UNFINISHED))
+        certificate = chain_pem[: chain_pem.index("-----END CERTIFICATE-----")] + "-----END CERTIFICATE-----\n"
+        try:
+            write_private(unfinished / "private-key.pem", private_key.reveal().encode())
+            write_private(unfinished / "chain.pem", chain_pem.encode())
+            write_private(unfinished / "certificate.pem", certificate.encode())
+            if final.exists():
+                raise UnusableError(f"{final}: exists already and is never overwritten; nothing was changed")
+            unfinished.rename(final)
+        except OSError as error:
+            raise UnusableError(f"{final}: can't be written: {error.strerror}; nothing was changed") from error
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        sync_directory(folder)
+        return final
+
+    def _folder(self, certificate_name: str) -> Path:
+        if not _SAFE_NAME.fullmatch(certificate_name):
+            raise UnusableError(
+                f"certificate name {certificate_name!r} can't name a directory; nothing was changed",
+                hint="use letters, digits, hyphens and underscores",
+            )
+        return self._root / certificate_name
+
+    @staticmethod
+    def _chain(folder: Path) -> tuple[x509.Certificate, ...]:
+        return pem.certificates(folder / "chain.pem", "a certificate chain")
+
+    @staticmethod
+    def _sweep(folder: Path) -> None:
+        """Remove what killed runs left behind; a running writer of another process is spared by age."""
+        newest = max((item.stat().st_mtime for item in os.scandir(folder)), default=0.0)
+        for item in folder.glob(f"{_UNFINISHED}*"):
+            if newest - item.stat().st_mtime > 24 * 3600:
+                shutil.rmtree(item, ignore_errors=True)
+
+
+def _order_problem(chain: tuple[x509.Certificate, ...]) -> str:
+    for number, (lower, upper) in enumerate(itertools.pairwise(chain), start=1):
+        if lower.issuer != upper.subject:
+            got, expected = upper.subject.rfc4514_string(), lower.issuer.rfc4514_string()
+            return f"certificate {number + 1} is {got}, expected the issuer {expected}"
+    return "" if len(chain) > 1 else "it holds the leaf alone, expected its CA below it"
+
+
+def _signature_problem(chain: tuple[x509.Certificate, ...]) -> str:
+    for lower, upper in itertools.pairwise(chain):
+        try:
+            lower.verify_directly_issued_by(upper)
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+            subject, issuer = lower.subject.rfc4514_string(), upper.subject.rfc4514_string()
+            return f"{subject} is not signed by {issuer}"
+    return ""

@@ -1,0 +1,49 @@
+"""Making keys and names, shared by certificates and authorities."""
+
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+from provisioner.errors import UnusableError
+from provisioner.model.certificate import DistinguishedName, KeyType
+from provisioner.pki.pem import PrivateKey
+from provisioner.pki.reading import DN_FIELDS
+
+LONGEST_COMMON_NAME = 64
+
+
+def make_key(kind: KeyType) -> PrivateKey:
+    """Return a new private key."""
+    if kind is KeyType.RSA_2048:
+        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def make_name(name: DistinguishedName) -> x509.Name:
+    """Return a subject with the guide's fields in its order. Raises ``UnusableError`` for values X.509 forbids.
+
+    cryptography picks the same string types as openssl (measured): PrintableString for the country, IA5String for the
+    address, UTF8String for the rest.
+    """
+    values = zip(DN_FIELDS.items(), name.values(), strict=True)
+    attributes = []
+    for (oid, field), value in values:
+        if not value:
+            continue
+        try:
+            attributes.append(x509.NameAttribute(oid, value))
+        except ValueError as error:
+            limit = f", at most {LONGEST_COMMON_NAME} characters" if oid == NameOID.COMMON_NAME else ""
+            raise UnusableError(
+                f"subject.{field}: {value[:80]!r} ({len(value)} characters) can't stand in a certificate{limit}; "
+                "nothing was changed",
+                hint=f"correct subject.{field}",
+            ) from error
+    return x509.Name(attributes)
+
+
+def whole_seconds(moment: datetime) -> datetime:
+    """Return a time without fractions: certificates know none."""
+    return moment.replace(microsecond=0)

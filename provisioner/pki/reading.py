@@ -1,0 +1,109 @@
+"""What a certificate says of itself, as a value."""
+
+import hashlib
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from provisioner.errors import UnusableError
+from provisioner.model.certificate import DistinguishedName, Leaf, Profile
+from provisioner.pki import profiles
+
+# The guide's fields in its order; the same order as ``DistinguishedName``.
+DN_FIELDS = {
+    NameOID.COUNTRY_NAME: "country",
+    NameOID.STATE_OR_PROVINCE_NAME: "state",
+    NameOID.LOCALITY_NAME: "locality",
+    NameOID.ORGANIZATION_NAME: "organization",
+    NameOID.ORGANIZATIONAL_UNIT_NAME: "organizational_unit",
+    NameOID.EMAIL_ADDRESS: "email",
+    NameOID.COMMON_NAME: "common_name",
+}
+_CURVES = {"secp256r1": "ec-p256", "secp384r1": "ec-p384", "secp521r1": "ec-p521"}
+
+
+class DerCertificateReader:
+    """Implements ``ports.CertificateReader``."""
+
+    def read(self, certificate_der: bytes) -> Leaf:
+        """Return what a certificate says of itself. Raises ``UnusableError``."""
+        try:
+            return leaf_of(x509.load_der_x509_certificate(certificate_der))
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise UnusableError("a certificate could not be parsed") from error
+
+
+def leaf_of(certificate: x509.Certificate) -> Leaf:
+    """Return what a certificate says of itself. Raises ``ValueError`` when an extension is malformed."""
+    return Leaf(
+        sha256=hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest(),
+        serial=certificate.serial_number,
+        subject=certificate.subject.rfc4514_string(),
+        name=_distinguished_name(certificate.subject),
+        issuer=certificate.issuer.rfc4514_string(),
+        dns_names=_dns_names(certificate),
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+        key=_key_name(certificate),
+        profile=_profile(certificate),
+        is_ca=_is_ca(certificate),
+    )
+
+
+def _distinguished_name(name: x509.Name) -> DistinguishedName | None:
+    values: dict[str, str] = {}
+    for attribute in name:
+        field = DN_FIELDS.get(attribute.oid)
+        if field is None or field in values or not isinstance(attribute.value, str):
+            return None
+        values[field] = attribute.value
+    return DistinguishedName(**values)
+
+
+def _dns_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(found.value.get_values_for_type(x509.DNSName))
+
+
+def _key_name(certificate: x509.Certificate) -> str:
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return "unknown"
+    if isinstance(key, rsa.RSAPublicKey):
+        return f"rsa-{key.key_size}"
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return _CURVES.get(key.curve.name, f"ec-{key.curve.name}")
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return "ed25519"
+    return "ed448" if isinstance(key, ed448.Ed448PublicKey) else "unknown"
+
+
+def _profile(certificate: x509.Certificate) -> Profile | None:
+    """Return the profile whose extensions the certificate carries: identifiers, criticality and values."""
+    if not isinstance(certificate.public_key(), rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+        return None
+    rsa_key = isinstance(certificate.public_key(), rsa.RSAPublicKey)
+    got = {item.oid: (item.critical, item.value) for item in certificate.extensions}
+    for profile in Profile:
+        fixed = {
+            item.value.oid: (item.critical, item.value) for item in profiles.fixed_extensions(profile, rsa_key=rsa_key)
+        }
+        named = {x509.SubjectKeyIdentifier.oid, x509.AuthorityKeyIdentifier.oid, x509.SubjectAlternativeName.oid}
+        plain = all(not got[oid][0] for oid in named & set(got))
+        if set(got) == set(fixed) | named and plain and all(got[oid] == fixed[oid] for oid in fixed):
+            return profile
+    return None
+
+
+def _is_ca(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False

@@ -1,0 +1,320 @@
+"""The endpoint of an instance: TLS on a loopback port in front of the plain broker.
+
+A library broker can't stand there itself: amqtt never requires client certificates, and asyncio's TLS sends no alerts
+(both measured). Here is when and with what TLS is served; what becomes of one client is in ``relay``.
+"""
+
+import contextlib
+import os
+import selectors
+import socket
+import ssl
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, Protocol
+
+from provisioner.sandbox.relay import Connection, Phase
+
+_TLS_VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+_BACKLOG: Final = 128
+_STOP_WITHIN: Final = timedelta(seconds=10)
+_RESERVES_WHILE_LISTENING: Final = sys.platform == "linux"
+"""Whether a second socket may hold the port without listening, so that nobody else gets it while it is closed."""
+
+
+class Listener(Protocol):
+    """One endpoint of an instance: serves TLS on a fixed loopback port while started."""
+
+    @property
+    def host(self) -> str:
+        """The address it serves on."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """The port, chosen once; it stays the same over stop and start."""
+        ...
+
+    def start(
+        self,
+        *,
+        mutual: bool,
+        chain_pem: str,
+        key_pem: str,
+        device_cas_pem: Sequence[str],
+        anonymous: bool = False,
+    ) -> None:
+        """Serve TLS from now on; on return clients can connect.
+
+        Args:
+            mutual: require a client certificate that chains to one of ``device_cas_pem``.
+            chain_pem: the server's certificate, then the CA certificates that are sent with it.
+            key_pem: its private key, without a passphrase.
+            device_cas_pem: one PEM text per device CA; with none, mutual authentication refuses everybody.
+            anonymous: a fault: with ``mutual``, ask for a client certificate and accept clients without one.
+
+        Raises:
+            RuntimeError: it is already started, or closed for good.
+            ValueError: chain, key or a device CA can't be used.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Close the port and drop every client at once; while stopped it does nothing."""
+        ...
+
+    def close(self) -> None:
+        """Stop and give the port back, for good."""
+        ...
+
+
+class ThreadedListener:
+    """Serves TLS with OpenSSL working on the sockets themselves, in one thread while started.
+
+    Args:
+        broker_address: host and port of the plain broker.
+        host: the IPv4 loopback address to serve on.
+        port: the port; 0 chooses a free one.
+        tls_versions: what is spoken, of ``"1.2"`` and ``"1.3"``.
+        handshake_within: how long a client may take for its handshake.
+        max_clients: how many clients are served at a time; further ones are turned away.
+    """
+
+    def __init__(
+        self,
+        broker_address: tuple[str, int],
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls_versions: Sequence[str] = ("1.2", "1.3"),
+        *,
+        handshake_within: timedelta = timedelta(seconds=10),
+        max_clients: int = 256,
+    ) -> None:
+        self._broker_address = broker_address
+        self._tls_versions = tuple(tls_versions)
+        self._handshake_within = handshake_within
+        self._max_clients = max_clients
+        self._changing = threading.Lock()
+        self._service: _Service | None = None
+        self._closed = False
+        self._reserve: socket.socket | None = _bound((host, port))
+        self._address: tuple[str, int] = self._reserve.getsockname()
+
+    @property
+    def host(self) -> str:
+        """The address it serves on."""
+        return self._address[0]
+
+    @property
+    def port(self) -> int:
+        """The port, chosen once; it stays the same over stop and start."""
+        return self._address[1]
+
+    def start(
+        self,
+        *,
+        mutual: bool,
+        chain_pem: str,
+        key_pem: str,
+        device_cas_pem: Sequence[str],
+        anonymous: bool = False,
+    ) -> None:
+        """Serve TLS from now on; see ``Listener.start``."""
+        context = _context(self._tls_versions, chain_pem, key_pem)
+        if mutual:
+            _demand_client_certificate(context, device_cas_pem, anonymous=anonymous)
+        with self._changing:
+            if self._closed or self._service is not None:
+                raise RuntimeError(f"listener on port {self.port}: {'closed' if self._closed else 'already started'}")
+            self._service = _Service(
+                self._open(), context, self._broker_address, self._handshake_within, self._max_clients
+            )
+
+    def stop(self) -> None:
+        """Close the port and drop every client at once; while stopped it does nothing."""
+        with self._changing:
+            self._stop()
+
+    def close(self) -> None:
+        """Stop and give the port back, for good."""
+        with self._changing:
+            self._stop()
+            self._closed = True
+            self._release()
+
+    def _stop(self) -> None:
+        if self._service is None:
+            return
+        self._service.stop()
+        self._service = None
+        if self._reserve is None:
+            self._reserve = _bound(self._address)
+
+    def _open(self) -> socket.socket:
+        if not _RESERVES_WHILE_LISTENING:
+            self._release()
+        listening = _bound(self._address)
+        listening.listen(_BACKLOG)
+        return listening
+
+    def _release(self) -> None:
+        if self._reserve is not None:
+            self._reserve.close()
+            self._reserve = None
+
+
+class _Service:
+    """One started period of a listener: a thread that accepts clients and drives their connections."""
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        context: ssl.SSLContext,
+        broker_address: tuple[str, int],
+        handshake_within: timedelta,
+        max_clients: int,
+    ) -> None:
+        self._listening = listening
+        self._context = context
+        self._broker_address = broker_address
+        self._handshake_within = handshake_within
+        self._max_clients = max_clients
+        self._connections: set[Connection] = set()
+        self._stopping = threading.Event()
+        self._waker, self._woken = socket.socketpair()
+        self._selector = selectors.DefaultSelector()
+        self._listening.setblocking(False)
+        self._selector.register(self._listening, selectors.EVENT_READ, self._accept)
+        self._selector.register(self._woken, selectors.EVENT_READ, self._stopping.set)
+        name = f"sandbox-listener-{listening.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Drop everything; on return the port is closed and the thread has ended."""
+        self._waker.send(b"\0")
+        self._thread.join(_STOP_WITHIN.total_seconds())
+        if self._thread.is_alive():
+            raise RuntimeError(f"{self._thread.name}: did not end")
+
+    def _serve(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._turn()
+        finally:
+            self._close()
+
+    def _turn(self) -> None:
+        for key, _ in self._selector.select(self._patience()):
+            key.data()
+        now = time.monotonic()
+        for connection in [*self._connections]:
+            if connection.busy or (connection.deadline is not None and connection.deadline <= now):
+                connection.step()
+            if connection.phase is Phase.CLOSED:
+                self._connections.discard(connection)
+
+    def _patience(self) -> float | None:
+        if any(connection.busy for connection in self._connections):
+            return 0
+        deadlines = [connection.deadline for connection in self._connections if connection.deadline is not None]
+        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+
+    def _accept(self) -> None:
+        try:
+            client, _ = self._listening.accept()
+        except OSError:  # the client has left already, or descriptors are short: the others go on
+            return
+        if len(self._connections) >= self._max_clients:
+            client.close()
+            return
+        with contextlib.suppress(OSError), _closing_on_error(client):
+            client.setblocking(False)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            tls = self._context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+            connection = Connection(tls, self._broker_address, self._selector, self._handshake_within)
+            self._connections.add(connection)
+            connection.step()
+
+    def _close(self) -> None:
+        for connection in self._connections:
+            connection.close()
+        self._selector.close()
+        for sock in (self._listening, self._waker, self._woken):
+            sock.close()
+
+
+@contextlib.contextmanager
+def _closing_on_error(sock: socket.socket) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _bound(address: tuple[str, int]) -> socket.socket:
+    """Return a socket that holds the port and refuses connections until it listens."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    with _closing_on_error(sock):
+        if os.name != "nt":  # there it would let anybody take the port over
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+    return sock
+
+
+def _context(tls_versions: Sequence[str], chain_pem: str, key_pem: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    versions = sorted(_TLS_VERSIONS[version] for version in tls_versions)
+    context.minimum_version, context.maximum_version = versions[0], versions[-1]
+    with _short_lived_file(f"{chain_pem}\n{key_pem}".encode()) as path:
+        try:
+            context.load_cert_chain(path, password=_no_passphrase)
+        except ssl.SSLError as error:
+            raise ValueError(f"chain and private key can't be used together: {error.reason}") from None
+    return context
+
+
+def _no_passphrase() -> str:
+    """Stand in for OpenSSL's question on the terminal."""
+    raise ValueError("the private key must not have a passphrase")
+
+
+def _demand_client_certificate(context: ssl.SSLContext, device_cas_pem: Sequence[str], *, anonymous: bool) -> None:
+    """Accept what chains to one of the device CAs, be it a root or an intermediate, and nothing else.
+
+    No CA is trusted beside those given, so that none given means that every certificate is refused.
+    """
+    context.verify_mode = ssl.CERT_OPTIONAL if anonymous else ssl.CERT_REQUIRED
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    for pem in device_cas_pem:
+        try:
+            context.load_verify_locations(cadata=pem)
+        except (ssl.SSLError, ValueError):
+            raise ValueError("a device CA isn't a certificate in PEM") from None
+
+
+@contextlib.contextmanager
+def _short_lived_file(content: bytes) -> Iterator[Path]:
+    """Lend ``content`` as a file: OpenSSL's Python binding loads private keys from files only.
+
+    On Linux the file is in memory; elsewhere it is the owner's alone and on disk until the block ends.
+    """
+    if sys.platform == "linux" and Path("/proc/self/fd").is_dir():
+        descriptor = os.memfd_create("sandbox-key")
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
+            file.write(content)
+            yield Path(f"/proc/self/fd/{descriptor}")
+        return
+    descriptor, name = tempfile.mkstemp()
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        yield Path(name)
+    finally:
+        Path(name).unlink()

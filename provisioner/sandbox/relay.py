@@ -1,0 +1,253 @@
+"""One client of a listener: its TLS handshake, then bytes to and from the plain broker.
+
+Nothing here blocks: a ``Connection`` makes the progress that its two sockets allow, says to the selector what it waits for,
+and is asked again. TLS works on the socket itself, hence real alerts: asyncio's TLS, which buffers in memory, ends a
+refused handshake without sending one (measured).
+"""
+
+import contextlib
+import enum
+import errno
+import logging
+import selectors
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+_log = logging.getLogger(__name__)
+
+_CHUNK: Final = 16 * 1024
+_HELD_AT_MOST: Final = 64 * 1024
+_MOVES_PER_TURN: Final = 16
+_LINGER: Final = timedelta(seconds=1)
+_BLOCKED: Final = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_UNDER_WAY: Final = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
+_READ: Final = selectors.EVENT_READ
+_WRITE: Final = selectors.EVENT_WRITE
+
+
+class Pipe:
+    """Bytes on their way in one direction; what the sink doesn't take yet is held, and the source waits.
+
+    Attributes:
+        ended: the source has no more.
+        broken: the sink takes no more.
+    """
+
+    def __init__(self, source: socket.socket, sink: socket.socket) -> None:
+        self._source = source
+        self._sink = sink
+        self._held = bytearray()
+        self.ended = False
+        self.broken = False
+
+    @property
+    def wants_read(self) -> bool:
+        """There is room for more from the source."""
+        return not self.ended and not self.broken and len(self._held) < _HELD_AT_MOST
+
+    @property
+    def wants_write(self) -> bool:
+        """Something is held for the sink."""
+        return bool(self._held)
+
+    @property
+    def drained(self) -> bool:
+        """The source has ended and the sink has everything."""
+        return self.ended and not self._held
+
+    def move(self) -> bool:
+        """Read once and write once, as far as that is possible now; tell whether anything moved."""
+        filled = self.wants_read and self._fill()
+        flushed = self.wants_write and self._flush()
+        return filled or flushed
+
+    def _fill(self) -> bool:
+        try:
+            data = self._source.recv(_CHUNK)
+        except _BLOCKED:
+            return False
+        except ConnectionError:
+            data = b""
+        self.ended = not data
+        self._held += data
+        return not self.ended
+
+    def _flush(self) -> bool:
+        try:
+            sent = self._sink.send(bytes(self._held[:_CHUNK]))
+        except _BLOCKED:
+            return False
+        except ConnectionError:
+            self.broken = True
+            self._held.clear()
+            return False
+        del self._held[:sent]
+        return True
+
+
+class Phase(enum.Enum):
+    """Where a connection stands; it goes forward only."""
+
+    HANDSHAKE = enum.auto()
+    RELAY = enum.auto()
+    LINGER = enum.auto()
+    CLOSED = enum.auto()
+
+
+class Connection:
+    """A client from accept to close.
+
+    ::
+
+        HANDSHAKE --done--> RELAY --the broker closed--> LINGER --the client closed, or a second--> CLOSED
+            |                 `-----the client closed-------------------------------------------->
+            |-----refused--------------------------------> LINGER
+            `-----too slow----------------------------------------------------------------------->
+
+    Lingering reads and forgets until the client closes: closing a socket with unread bytes resets the connection, and
+    the reset overtakes the alert or the CONNACK sent just before (measured with a broker that doesn't linger).
+
+    Args:
+        client: the accepted socket, wrapped for TLS, not blocking, handshake not begun.
+        broker_address: host and port of the plain broker.
+        selector: where the connection waits for its sockets; ``step`` is the data of its keys.
+        handshake_within: how long the client may take for its handshake.
+
+    Attributes:
+        phase: where it stands.
+        busy: more could be done right away; others come first.
+        deadline: when ``step`` has to be called whatever the sockets do, on the monotonic clock.
+    """
+
+    def __init__(
+        self,
+        client: ssl.SSLSocket,
+        broker_address: tuple[str, int],
+        selector: selectors.BaseSelector,
+        handshake_within: timedelta,
+    ) -> None:
+        self._client = client
+        self._broker_address = broker_address
+        self._broker = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._broker_connected = False
+        self._up = Pipe(self._client, self._broker)
+        self._down = Pipe(self._broker, self._client)
+        self._selector = selector
+        self._steps: dict[Phase, Callable[[], None]] = {
+            Phase.HANDSHAKE: self._handshake,
+            Phase.RELAY: self._relay,
+            Phase.LINGER: self._linger,
+        }
+        self.phase = Phase.HANDSHAKE
+        self.busy = False
+        self.deadline: float | None = time.monotonic() + handshake_within.total_seconds()
+
+    def step(self) -> None:
+        """Make the progress that is possible now; a closed connection makes none."""
+        self.busy = False
+        if self.phase is Phase.CLOSED:
+            return
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            self.close()
+            return
+        try:
+            self._steps[self.phase]()
+        except OSError as error:
+            _log.debug("connection dropped: %s", type(error).__name__)
+            self.close()
+
+    def close(self) -> None:
+        """Drop the client at once, without a word."""
+        if self.phase is Phase.CLOSED:
+            return
+        self.phase = Phase.CLOSED
+        self.busy = False
+        self.deadline = None
+        for sock in (self._client, self._broker):
+            self._watch(sock, 0)
+            sock.close()
+
+    def _handshake(self) -> None:
+        try:
+            self._client.do_handshake()
+        except ssl.SSLWantReadError:
+            self._watch(self._client, _READ)
+        except ssl.SSLWantWriteError:
+            self._watch(self._client, _WRITE)
+        except OSError as error:
+            _log.debug("handshake ended: %s", getattr(error, "reason", None) or type(error).__name__)
+            self._begin_linger()
+        else:
+            self._begin_relay()
+
+    def _begin_relay(self) -> None:
+        self.phase = Phase.RELAY
+        self.deadline = None
+        self._watch(self._client, 0)
+        self._broker.setblocking(False)
+        self._broker.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._broker.connect_ex(self._broker_address) in _UNDER_WAY:
+            self._watch(self._broker, _WRITE)
+        else:
+            self._end_session()
+
+    def _relay(self) -> None:
+        if not self._broker_connected:
+            if self._broker.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                self._end_session()
+                return
+            self._broker_connected = True
+        for _ in range(_MOVES_PER_TURN):
+            if not any([self._down.move(), self._up.move()]):
+                break
+        else:
+            self.busy = True
+        self._wait_or_end()
+
+    def _wait_or_end(self) -> None:
+        if self._up.drained or self._down.broken:
+            self.close()
+        elif self._down.drained:
+            self._end_session()
+        else:
+            self._watch(self._client, _events(read=self._up.wants_read, write=self._down.wants_write))
+            self._watch(self._broker, _events(read=self._down.wants_read, write=self._up.wants_write))
+
+    def _end_session(self) -> None:
+        with contextlib.suppress(OSError):  # it sends close_notify, then asks for the client's, which isn't waited for
+            self._client.unwrap()
+        self._begin_linger()
+
+    def _begin_linger(self) -> None:
+        self.phase = Phase.LINGER
+        self.busy = False
+        self.deadline = time.monotonic() + _LINGER.total_seconds()
+        self._watch(self._broker, 0)
+        self._broker.close()
+        self._client.shutdown(socket.SHUT_WR)
+        self._watch(self._client, _READ)
+
+    def _linger(self) -> None:
+        with contextlib.suppress(*_BLOCKED):
+            while self._client.recv(_CHUNK):
+                pass
+            self.close()
+
+    def _watch(self, sock: socket.socket, events: int) -> None:
+        if sock.fileno() < 0:
+            return
+        known = sock in self._selector.get_map()
+        if known and events:
+            self._selector.modify(sock, events, self.step)
+        elif known:
+            self._selector.unregister(sock)
+        elif events:
+            self._selector.register(sock, events, self.step)
+
+
+def _events(*, read: bool, write: bool) -> int:
+    return (_READ if read else 0) | (_WRITE if write else 0)
