@@ -52,8 +52,8 @@ class World:
 
     def request(self, region: str, instance_id: str, target: EndpointState) -> tuple[str, ...]:
         """Do what the next effect says."""
-        assert self.status == Status.IN_SERVICE
         self.move()
+        assert self.attended or self.status == Status.IN_SERVICE
         self.calls.append("switch")
         if self.on_request is not None:
             self.on_request()
