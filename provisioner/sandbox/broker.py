@@ -1,115 +1,244 @@
-"""The MQTT broker behind the sandbox's endpoints: amqtt on a plain loopback port, in a thread with its own event loop.
+"""The plain MQTT broker behind the endpoints: amqtt in a thread with its own event loop, on a loopback port.
 
-Logins as ApsaraMQ documents them: user name ``Signature|<AccessKeyId>|<InstanceId>``, password the base64 of
-HMAC-SHA1 over the client id. TLS never replaces the login there (documented), so it doesn't here.
+Logins are judged here and not by an amqtt plugin: amqtt replaces the session of a client id before it asks its plugins,
+so that a refused stranger would cut off the device of that name (read in its source). It speaks MQTT 3.1.1 alone; other
+versions are refused with the return code for that. Nothing is kept on disk.
 """
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
+import io
 import logging
+import socket
 import threading
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
+from datetime import timedelta
+from functools import partial
+from typing import Final
 
-from amqtt.broker import Broker, BrokerContext
-from amqtt.plugins.base import BaseAuthPlugin
-from amqtt.session import Session
+from amqtt.adapters import BufferReader, StreamReaderAdapter, StreamWriterAdapter
+from amqtt.broker import Broker
+from amqtt.contexts import BrokerConfig, ListenerConfig, ListenerType
+from amqtt.mqtt.connack import (
+    BAD_USERNAME_PASSWORD,
+    NOT_AUTHORIZED,
+    UNACCEPTABLE_PROTOCOL_VERSION,
+    ConnackPacket,
+)
+from amqtt.mqtt.connect import ConnectPacket
 
-_START_SECONDS = 10.0
+Login = Callable[[str | None, str | None, str], bool]
+"""Tells whether user name, password and client id may log in; called in the broker's thread, hence quick."""
+
+_log = logging.getLogger(__name__)
+
+_CONNECT: Final = 0x10
+_LENGTH_GOES_ON: Final = 0x80
+_LENGTH_BYTES_AT_MOST: Final = 4
+_CONNECT_BYTES_AT_MOST: Final = 256 * 1024
+_LISTENER: Final = "default"
+_LEAVE_WITHIN: Final = 2.0  # seconds
+_CONFIG: Final = {
+    "listeners": {_LISTENER: ListenerConfig(type=ListenerType.EXTERNAL)},
+    "plugins": {"amqtt.plugins.base.BaseAuthPlugin": {}},  # it accepts everybody, and without one amqtt refuses all
+}
 
 
-def signature_password(access_key_secret: str, client_id: str) -> str:
-    """Return the documented password of signature mode."""
-    digest = hmac.new(access_key_secret.encode(), client_id.encode(), hashlib.sha1).digest()
-    return base64.b64encode(digest).decode()
+def signature_password(secret: str, client_id: str) -> str:
+    """Return the password of signature mode, as documented.
 
+    The user name that goes with it is ``Signature|<AccessKeyId>|<InstanceId>``.
 
-class SignatureLogin(BaseAuthPlugin):  # type: ignore[misc]  # amqtt ships no types
-    """Accepts the documented login and nothing else; others get a refusing CONNACK."""
-
-    @dataclass
-    class Config:
-        """The account that may log in."""
-
-        access_key_id: str = ""
-        access_key_secret: str = ""
-
-    def __init__(self, context: BrokerContext) -> None:
-        super().__init__(context)
-        self._access_key_id = str(self._get_config_option("access_key_id", ""))
-        self._access_key_secret = str(self._get_config_option("access_key_secret", ""))
-
-    async def authenticate(self, *, session: Session) -> bool:
-        """Tell whether user name and password are the account's."""
-        kind, _, rest = (session.username or "").partition("|")
-        access_key_id, _, instance = rest.partition("|")
-        if kind != "Signature" or access_key_id != self._access_key_id or not instance:
-            return False
-        expected = signature_password(self._access_key_secret, session.client_id or "")
-        return hmac.compare_digest(expected, session.password or "")
+    Args:
+        secret: the AccessKey secret.
+        client_id: the MQTT client id, ``GID_<group>@@@<device>``.
+    """
+    digest = hmac.new(secret.encode(), client_id.encode(), hashlib.sha1).digest()
+    return base64.b64encode(digest).decode("ascii")
 
 
 class AmqttBroker:
-    """One broker for all endpoints of a sandbox.
+    """A broker that can be started and stopped; after a stop it comes back on the same port, empty.
 
     Args:
-        access_key_id: of the account that may log in.
-        access_key_secret: its secret.
+        login: who may log in; the others get a refusing CONNACK.
+        host: the IPv4 loopback address it listens on.
+        connect_within: how long a client may take for its CONNECT.
     """
 
-    def __init__(self, access_key_id: str, access_key_secret: str) -> None:
-        self._login = {"access_key_id": access_key_id, "access_key_secret": access_key_secret}
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox-broker", daemon=True)
-        self._broker: Broker | None = None
-        self._address = ("127.0.0.1", 0)
-        _silence()
+    def __init__(
+        self, login: Login, host: str = "127.0.0.1", *, connect_within: timedelta = timedelta(seconds=10)
+    ) -> None:
+        self._login = login
+        self._connect_within = connect_within
+        self._bind_to = (host, 0)
+        self._thread: threading.Thread | None = None
+        self._shut: Callable[[], object] = lambda: None
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where the plain broker listens."""
-        return self._address
+        """Host and port of the plain listener.
+
+        Raises:
+            RuntimeError: it was never started, so that there is no port yet.
+        """
+        if not self._bind_to[1]:
+            raise RuntimeError("the broker has no port before its first start")
+        return self._bind_to
 
     def start(self) -> None:
-        """Start the broker on a free loopback port."""
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(_START_SECONDS)
+        """Start serving; on return clients can connect."""
+        if self._thread is not None:
+            raise RuntimeError("the broker is already started")
+        _silence()
+        ready: Future[Callable[[], object]] = Future()
+        thread = threading.Thread(target=self._run, args=(ready,), name="sandbox-broker", daemon=True)
+        thread.start()
+        self._shut = ready.result()
+        self._thread = thread
 
     def stop(self) -> None:
-        """Stop broker and thread."""
-        if self._broker is not None:
-            asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(_START_SECONDS)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_START_SECONDS)
-        self._loop.close()
+        """Drop all clients and forget everything; while stopped it does nothing."""
+        if self._thread is None:
+            return
+        with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+            self._shut()
+        self._thread.join()
+        self._thread = None
 
-    async def _start(self) -> None:
-        config = {
-            "listeners": {"default": {"type": "tcp", "bind": "127.0.0.1:0"}},
-            "plugins": {f"{__name__}.{SignatureLogin.__name__}": self._login},
-        }
-        self._broker = Broker(config)
-        await self._broker.start()
-        self._address = _bound(self._broker)
+    def _run(self, ready: Future[Callable[[], object]]) -> None:
+        try:
+            asyncio.run(self._serve(ready))
+        except Exception as error:
+            if ready.done():
+                raise
+            ready.set_exception(error)
 
-    async def _stop(self) -> None:
-        assert self._broker is not None
-        await self._broker.shutdown()
-        pending = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
+    async def _serve(self, ready: Future[Callable[[], object]]) -> None:
+        loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+        loop.set_exception_handler(lambda _, context: _log.debug("broker: %s", context.get("message")))
+        broker = Broker(BrokerConfig(**_CONFIG))
+        await broker.start()
+        door = _Door(broker, self._login, self._connect_within)
+        server = await asyncio.start_server(door.admit, sock=self._bind())
+        ready.set_result(partial(loop.call_soon_threadsafe, stopping.set))
+        await stopping.wait()
+        server.close()
+        await door.close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(broker.shutdown(), _LEAVE_WITHIN)
+
+    def _bind(self) -> socket.socket:
+        sock = socket.create_server(self._bind_to)
+        self._bind_to = sock.getsockname()
+        return sock
 
 
-def _bound(broker: Broker) -> tuple[str, int]:
-    server = next(iter(broker._servers.values()))  # noqa: SLF001  amqtt does not tell which port it was given
-    host, port = server.instance.sockets[0].getsockname()[:2]
-    return host, port
+class _Door:
+    """Judges every CONNECT, lets amqtt serve what is accepted, and keeps one connection per client id."""
+
+    def __init__(self, broker: Broker, login: Login, connect_within: timedelta) -> None:
+        self._broker = broker
+        self._login = login
+        self._connect_within = connect_within
+        self._visits: dict[asyncio.Task[object], asyncio.StreamWriter] = {}
+        self._holders: dict[str, asyncio.Task[object]] = {}
+
+    async def admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one client until it is gone."""
+        visit = asyncio.current_task()
+        assert visit is not None
+        self._visits[visit] = writer
+        try:
+            await self._serve(visit, reader, writer)
+        except Exception as error:  # noqa: BLE001  amqtt lets exceptions of every kind through on malformed packets
+            _log.debug("client dropped: %s", type(error).__name__)
+        finally:
+            del self._visits[visit]
+            writer.close()
+
+    async def close(self) -> None:
+        """Drop everybody."""
+        visits = dict(self._visits)
+        for writer in visits.values():
+            writer.transport.abort()
+        if visits:
+            await asyncio.wait(visits, timeout=_LEAVE_WITHIN)
+
+    async def _serve(
+        self, visit: asyncio.Task[object], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        raw, connect = await asyncio.wait_for(_read_connect(reader), self._connect_within.total_seconds())
+        client_id = "" if connect.payload.client_id_is_random else connect.client_id
+        refusal = self._refusal(connect, client_id)
+        if refusal is not None:
+            writer.write(ConnackPacket.build(0, refusal).to_bytes())
+            await writer.drain()
+            return
+        async with self._holding(client_id, visit):
+            await self._broker.external_connected(_Replay(raw, reader), StreamWriterAdapter(writer), _LISTENER)
+
+    def _refusal(self, connect: ConnectPacket, client_id: str) -> int | None:
+        """Return the code of a refusing CONNACK.
+
+        Which of the two login codes ApsaraMQ chooses when isn't documented: assumed.
+        """
+        code: int | None = None
+        if (connect.proto_name, connect.proto_level) != ("MQTT", 4):
+            code = UNACCEPTABLE_PROTOCOL_VERSION
+        elif not self._login(connect.username, connect.password, client_id):
+            code = NOT_AUTHORIZED if connect.username is None else BAD_USERNAME_PASSWORD
+        return code
+
+    @contextlib.asynccontextmanager
+    async def _holding(self, client_id: str, visit: asyncio.Task[object]) -> AsyncIterator[None]:
+        """Hold the client id; the client that had it is dropped first, as MQTT demands.
+
+        It has to be gone before the next one comes: amqtt would else mark their common session as disconnected.
+        """
+        if not client_id:  # amqtt invents one
+            yield
+            return
+        while (holder := self._holders.get(client_id)) is not None:
+            self._visits[holder].transport.abort()
+            await asyncio.wait([holder])
+        self._holders[client_id] = visit
+        try:
+            yield
+        finally:
+            del self._holders[client_id]
+
+
+class _Replay(StreamReaderAdapter):  # type: ignore[misc]  # amqtt ships no types
+    """Gives amqtt the CONNECT once more, then what follows."""
+
+    def __init__(self, raw: bytes, reader: asyncio.StreamReader) -> None:
+        super().__init__(reader)
+        self._raw = io.BytesIO(raw)
+
+    async def read(self, n: int = -1) -> bytes:
+        """Read as amqtt asks."""
+        return self._raw.read(n) or await super().read(n)
+
+
+async def _read_connect(reader: asyncio.StreamReader) -> tuple[bytes, ConnectPacket]:
+    head = await reader.readexactly(2)
+    while head[-1] & _LENGTH_GOES_ON and len(head) <= _LENGTH_BYTES_AT_MOST:
+        head += await reader.readexactly(1)
+    length = sum((byte & ~_LENGTH_GOES_ON) << (7 * place) for place, byte in enumerate(head[1:]))
+    if head[0] != _CONNECT or head[-1] & _LENGTH_GOES_ON or length > _CONNECT_BYTES_AT_MOST:
+        raise ValueError("the first packet isn't a CONNECT of sensible length")
+    raw = head + await reader.readexactly(length)
+    return raw, await ConnectPacket.from_stream(BufferReader(raw))
 
 
 def _silence() -> None:
+    """Keep amqtt's records to itself: its debug records show passwords."""
     for name in ("amqtt", "transitions"):
         logger = logging.getLogger(name)
-        logger.addHandler(logging.NullHandler())
+        logger.setLevel(logging.CRITICAL + 1)
         logger.propagate = False

@@ -10,17 +10,15 @@ import selectors
 import socket
 import ssl
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Final, Protocol
 
 from provisioner.sandbox.relay import Connection, Phase
+from provisioner.sandbox.tls import demand_client_certificate, server_context
 
-_TLS_VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _BACKLOG: Final = 128
 _STOP_WITHIN: Final = timedelta(seconds=10)
 _RESERVES_WHILE_LISTENING: Final = sys.platform == "linux"
@@ -125,9 +123,9 @@ class ThreadedListener:
         anonymous: bool = False,
     ) -> None:
         """Serve TLS from now on; see ``Listener.start``."""
-        context = _context(self._tls_versions, chain_pem, key_pem)
+        context = server_context(self._tls_versions, chain_pem, key_pem)
         if mutual:
-            _demand_client_certificate(context, device_cas_pem, anonymous=anonymous)
+            demand_client_certificate(context, device_cas_pem, anonymous=anonymous)
         with self._changing:
             if self._closed or self._service is not None:
                 raise RuntimeError(f"listener on port {self.port}: {'closed' if self._closed else 'already started'}")
@@ -188,7 +186,7 @@ class _Service:
         self._stopping = threading.Event()
         self._waker, self._woken = socket.socketpair()
         self._selector = selectors.DefaultSelector()
-        self._listening.setblocking(False)
+        self._listening.settimeout(0)
         self._selector.register(self._listening, selectors.EVENT_READ, self._accept)
         self._selector.register(self._woken, selectors.EVENT_READ, self._stopping.set)
         name = f"sandbox-listener-{listening.getsockname()[1]}"
@@ -197,7 +195,8 @@ class _Service:
 
     def stop(self) -> None:
         """Drop everything; on return the port is closed and the thread has ended."""
-        self._waker.send(b"\0")
+        with contextlib.suppress(OSError):  # the thread has ended by itself
+            self._waker.send(b"\0")
         self._thread.join(_STOP_WITHIN.total_seconds())
         if self._thread.is_alive():
             raise RuntimeError(f"{self._thread.name}: did not end")
@@ -226,20 +225,17 @@ class _Service:
         return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
     def _accept(self) -> None:
-        try:
+        with contextlib.suppress(OSError), contextlib.ExitStack() as undo:  # a client that fails here fails alone
             client, _ = self._listening.accept()
-        except OSError:  # the client has left already, or descriptors are short: the others go on
-            return
-        if len(self._connections) >= self._max_clients:
-            client.close()
-            return
-        with contextlib.suppress(OSError), _closing_on_error(client):
-            client.setblocking(False)
+            undo.callback(client.close)
+            if len(self._connections) >= self._max_clients:
+                return
+            client.settimeout(0)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             tls = self._context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
-            connection = Connection(tls, self._broker_address, self._selector, self._handshake_within)
-            self._connections.add(connection)
-            connection.step()
+            undo.callback(tls.close)
+            self._connections.add(Connection(tls, self._broker_address, self._selector, self._handshake_within))
+            undo.pop_all()
 
     def _close(self) -> None:
         for connection in self._connections:
@@ -249,72 +245,13 @@ class _Service:
             sock.close()
 
 
-@contextlib.contextmanager
-def _closing_on_error(sock: socket.socket) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        sock.close()
-        raise
-
-
 def _bound(address: tuple[str, int]) -> socket.socket:
     """Return a socket that holds the port and refuses connections until it listens."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    with _closing_on_error(sock):
+    with contextlib.ExitStack() as undo:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        undo.callback(sock.close)
         if os.name != "nt":  # there it would let anybody take the port over
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address)
+        undo.pop_all()
     return sock
-
-
-def _context(tls_versions: Sequence[str], chain_pem: str, key_pem: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    versions = sorted(_TLS_VERSIONS[version] for version in tls_versions)
-    context.minimum_version, context.maximum_version = versions[0], versions[-1]
-    with _short_lived_file(f"{chain_pem}\n{key_pem}".encode()) as path:
-        try:
-            context.load_cert_chain(path, password=_no_passphrase)
-        except ssl.SSLError as error:
-            raise ValueError(f"chain and private key can't be used together: {error.reason}") from None
-    return context
-
-
-def _no_passphrase() -> str:
-    """Stand in for OpenSSL's question on the terminal."""
-    raise ValueError("the private key must not have a passphrase")
-
-
-def _demand_client_certificate(context: ssl.SSLContext, device_cas_pem: Sequence[str], *, anonymous: bool) -> None:
-    """Accept what chains to one of the device CAs, be it a root or an intermediate, and nothing else.
-
-    No CA is trusted beside those given, so that none given means that every certificate is refused.
-    """
-    context.verify_mode = ssl.CERT_OPTIONAL if anonymous else ssl.CERT_REQUIRED
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    for pem in device_cas_pem:
-        try:
-            context.load_verify_locations(cadata=pem)
-        except (ssl.SSLError, ValueError):
-            raise ValueError("a device CA isn't a certificate in PEM") from None
-
-
-@contextlib.contextmanager
-def _short_lived_file(content: bytes) -> Iterator[Path]:
-    """Lend ``content`` as a file: OpenSSL's Python binding loads private keys from files only.
-
-    On Linux the file is in memory; elsewhere it is the owner's alone and on disk until the block ends.
-    """
-    if sys.platform == "linux" and Path("/proc/self/fd").is_dir():
-        descriptor = os.memfd_create("sandbox-key")
-        with os.fdopen(descriptor, "wb", buffering=0) as file:
-            file.write(content)
-            yield Path(f"/proc/self/fd/{descriptor}")
-        return
-    descriptor, name = tempfile.mkstemp()
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        yield Path(name)
-    finally:
-        Path(name).unlink()

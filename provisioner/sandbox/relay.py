@@ -1,8 +1,8 @@
 """One client of a listener: its TLS handshake, then bytes to and from the plain broker.
 
-Nothing here blocks: a ``Connection`` makes the progress that its two sockets allow, says to the selector what it waits for,
-and is asked again. TLS works on the socket itself, hence real alerts: asyncio's TLS, which buffers in memory, ends a
-refused handshake without sending one (measured).
+Nothing here blocks: a ``Connection`` makes the progress that its two sockets allow, tells the selector what it waits
+for, and is asked again. TLS works on the socket itself, hence real alerts: asyncio's TLS, which buffers in memory,
+ends a refused handshake without sending one (measured).
 """
 
 import contextlib
@@ -143,7 +143,7 @@ class Connection:
             Phase.LINGER: self._linger,
         }
         self.phase = Phase.HANDSHAKE
-        self.busy = False
+        self.busy = True
         self.deadline: float | None = time.monotonic() + handshake_within.total_seconds()
 
     def step(self) -> None:
@@ -188,7 +188,7 @@ class Connection:
         self.phase = Phase.RELAY
         self.deadline = None
         self._watch(self._client, 0)
-        self._broker.setblocking(False)
+        self._broker.settimeout(0)
         self._broker.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._broker.connect_ex(self._broker_address) in _UNDER_WAY:
             self._watch(self._broker, _WRITE)

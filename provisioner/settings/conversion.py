@@ -1,0 +1,103 @@
+"""What the configuration means in the words of the model."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from provisioner.errors import UsageError
+from provisioner.model.certificate import DistinguishedName, Specification
+from provisioner.model.desired import CanaryPolicy, Desired, WaitingPolicy
+from provisioner.model.instance import Endpoint
+from provisioner.model.secret import Secret
+from provisioner.settings.names import split_endpoint, state_path
+from provisioner.settings.schema import AuthoritySettings, Settings
+from provisioner.settings.secrets import SecretReference
+
+
+class LoadedSettings:
+    """A configuration with the directory that its relative paths are relative to."""
+
+    def __init__(self, settings: Settings, base: Path) -> None:
+        self.settings = settings
+        self.base = base
+
+    @property
+    def state_path(self) -> Path:
+        """The file of the state database."""
+        return self.base / state_path(self.settings.state)
+
+    @property
+    def key_store(self) -> Path:
+        """The directory of the key store."""
+        return self.base / self.settings.key_store
+
+    def path(self, relative: Path) -> Path:
+        """Return a path of the configuration."""
+        return self.base / relative
+
+    def secret(self, reference: SecretReference | None, key: str) -> Secret | None:
+        """Return a secret, None when none is configured. Raises ``UsageError``."""
+        return None if reference is None else reference.read(self.base, key)
+
+    def authority(self) -> AuthoritySettings:
+        """Return the section [authority]. Raises ``UsageError`` without one."""
+        if self.settings.authority is None:
+            raise UsageError("the configuration has no [authority]", hint="name certificate and private_key there")
+        return self.settings.authority
+
+    def instance_names(self, wanted: Sequence[str]) -> list[str]:
+        """Return the wanted instances, all when none is wanted. Raises ``UsageError`` for an unknown one."""
+        known = list(self.settings.instances)
+        unknown = [name for name in wanted if name not in known]
+        if unknown or not known:
+            what = f"no [instances.{unknown[0]}]" if unknown else "no [instances.NAME]"
+            raise UsageError(f"the configuration has {what}; there are: {', '.join(known) or 'none'}")
+        return list(dict.fromkeys(wanted)) or known
+
+    def specification(self, name: str) -> Specification:
+        """Return what a certificate should be. Raises ``UsageError`` for an unknown one."""
+        found = self.settings.certificates.get(name)
+        if found is None:
+            known = ", ".join(self.settings.certificates) or "none"
+            raise UsageError(f"the configuration has no [certificates.{name}]; there are: {known}")
+        days = found.renew_before_days
+        return Specification(
+            name=name,
+            key=found.key,
+            valid_for=timedelta(days=found.valid_days),
+            renew_before=timedelta(days=found.valid_days) / 3 if days is None else timedelta(days=days),
+            profile=found.profile,
+            dns_names=found.dns_names,
+            subject=DistinguishedName(**found.subject.model_dump()),
+        )
+
+    def desired(self, name: str) -> Desired:
+        """Return what an instance should be."""
+        found = self.settings.instances[name]
+        host, port = split_endpoint(found.endpoint)
+        canary = found.canary
+        return Desired(
+            name=name,
+            id=found.id,
+            region=found.region,
+            endpoint=Endpoint(host, port, found.connect_to),
+            mode=found.mode,
+            specification=self.specification(found.certificate),
+            hosted_prefix=f"{self.settings.account.name_prefix}-{found.certificate}-",
+            driver=found.switch,
+            on_failure=found.on_failure,
+            canary=CanaryPolicy(canary is not None, logs_in=canary is not None and canary.username is not None),
+            waiting=self.waiting(),
+        )
+
+    def waiting(self) -> WaitingPolicy:
+        """Return how a restart is waited for."""
+        found = self.settings.waiting
+        return WaitingPolicy(
+            deadline=found.deadline,
+            effect_within=found.effect_within,
+            readings=found.settle.readings,
+            over=found.settle.over,
+            poll=found.poll,
+            status_poll=found.status_poll,
+        )
