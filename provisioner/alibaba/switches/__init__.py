@@ -1,0 +1,6 @@
+"""Drivers for the switch, for which Alibaba publishes no API action."""
+
+from provisioner.alibaba.switches.console import ConsoleSwitch
+from provisioner.alibaba.switches.openapi import ApiCall, OpenApiSwitch
+
+__all__ = ["ApiCall", "ConsoleSwitch", "OpenApiSwitch"]
