@@ -239,6 +239,4 @@ async def _read_connect(reader: asyncio.StreamReader) -> tuple[bytes, ConnectPac
 def _silence() -> None:
     """Keep amqtt's records to itself: its debug records show passwords."""
     for name in ("amqtt", "transitions"):
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.CRITICAL + 1)
-        logger.propagate = False
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)

@@ -212,15 +212,12 @@ class _Service:
         for key, _ in self._selector.select(self._patience()):
             key.data()
         now = time.monotonic()
-        for connection in [*self._connections]:
-            if connection.busy or (connection.deadline is not None and connection.deadline <= now):
+        for connection in self._connections:
+            if connection.deadline is not None and connection.deadline <= now:
                 connection.step()
-            if connection.phase is Phase.CLOSED:
-                self._connections.discard(connection)
+        self._connections = {one for one in self._connections if one.phase is not Phase.CLOSED}
 
     def _patience(self) -> float | None:
-        if any(connection.busy for connection in self._connections):
-            return 0
         deadlines = [connection.deadline for connection in self._connections if connection.deadline is not None]
         return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 

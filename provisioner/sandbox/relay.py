@@ -19,7 +19,7 @@ from typing import Final
 
 _log = logging.getLogger(__name__)
 
-_CHUNK: Final = 16 * 1024
+_CHUNK: Final = 16 * 1024  # a whole TLS record: none of it stays where the selector doesn't see it
 _HELD_AT_MOST: Final = 64 * 1024
 _MOVES_PER_TURN: Final = 16
 _LINGER: Final = timedelta(seconds=1)
@@ -119,7 +119,6 @@ class Connection:
 
     Attributes:
         phase: where it stands.
-        busy: more could be done right away; others come first.
         deadline: when ``step`` has to be called whatever the sockets do, on the monotonic clock.
     """
 
@@ -133,7 +132,6 @@ class Connection:
         self._client = client
         self._broker_address = broker_address
         self._broker = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._broker_connected = False
         self._up = Pipe(self._client, self._broker)
         self._down = Pipe(self._broker, self._client)
         self._selector = selector
@@ -143,12 +141,11 @@ class Connection:
             Phase.LINGER: self._linger,
         }
         self.phase = Phase.HANDSHAKE
-        self.busy = True
         self.deadline: float | None = time.monotonic() + handshake_within.total_seconds()
+        self._watch(self._client, _READ)
 
     def step(self) -> None:
         """Make the progress that is possible now; a closed connection makes none."""
-        self.busy = False
         if self.phase is Phase.CLOSED:
             return
         if self.deadline is not None and time.monotonic() >= self.deadline:
@@ -165,7 +162,6 @@ class Connection:
         if self.phase is Phase.CLOSED:
             return
         self.phase = Phase.CLOSED
-        self.busy = False
         self.deadline = None
         for sock in (self._client, self._broker):
             self._watch(sock, 0)
@@ -191,21 +187,14 @@ class Connection:
         self._broker.settimeout(0)
         self._broker.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._broker.connect_ex(self._broker_address) in _UNDER_WAY:
-            self._watch(self._broker, _WRITE)
+            self._watch(self._broker, _WRITE)  # should it fail, the first read tells
         else:
             self._end_session()
 
     def _relay(self) -> None:
-        if not self._broker_connected:
-            if self._broker.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                self._end_session()
-                return
-            self._broker_connected = True
         for _ in range(_MOVES_PER_TURN):
             if not any([self._down.move(), self._up.move()]):
                 break
-        else:
-            self.busy = True
         self._wait_or_end()
 
     def _wait_or_end(self) -> None:
@@ -224,7 +213,6 @@ class Connection:
 
     def _begin_linger(self) -> None:
         self.phase = Phase.LINGER
-        self.busy = False
         self.deadline = time.monotonic() + _LINGER.total_seconds()
         self._watch(self._broker, 0)
         self._broker.close()

@@ -8,11 +8,7 @@ import socket
 import ssl
 import stat
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -23,23 +19,26 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from provisioner.sandbox import tls
 from provisioner.sandbox.broker import AmqttBroker, signature_password
-from provisioner.sandbox.certificates import KeyPair, SandboxAuthority, SandboxCertificates
+from provisioner.sandbox.certificates import SandboxAuthority
 from provisioner.sandbox.listener import ThreadedListener
-
-V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
-CONNECT = bytes.fromhex("101000044d5154540402003c000474657374")
-REFUSED_LOGIN = bytes.fromhex("20020005")
-ACCEPTED_LOGIN = bytes.fromhex("20020000")
-USER = "Signature|LTAI-test|mqtt-cn-test"
-SECRET = "sandbox-secret"
-PATIENCE = 10.0
-CERTIFICATES = SandboxCertificates()
-STRANGERS = SandboxCertificates()
-
-
-def login(username: str | None, password: str | None, client_id: str) -> bool:
-    """Accept one account."""
-    return username == USER and password == signature_password(SECRET, client_id)
+from tests.sandbox.tls_client import (
+    CERTIFICATES,
+    CUT_OFF,
+    NO_CERTIFICATE,
+    PATIENCE,
+    REFUSED_LOGIN,
+    SECRET,
+    STRANGERS,
+    UNKNOWN_CA,
+    USER,
+    V12,
+    V13,
+    Client,
+    answer,
+    listener_threads,
+    login,
+    start,
+)
 
 
 @pytest.fixture(scope="module")
@@ -62,90 +61,6 @@ def listener(broker: AmqttBroker) -> Iterator[ThreadedListener]:
 def folder(tmp_path: Path) -> Path:
     """Lend a folder for the certificates of clients, which ssl reads from files."""
     return tmp_path
-
-
-def start(
-    listener: ThreadedListener,
-    *,
-    mutual: bool = False,
-    pair: KeyPair = CERTIFICATES.server,
-    cas: tuple[str, ...] = (CERTIFICATES.device_ca_pem,),
-    anonymous: bool = False,
-) -> None:
-    """Start ``listener`` with what most tests want."""
-    listener.start(
-        mutual=mutual,
-        chain_pem=pair.chain_pem,
-        key_pem=pair.private_key_pem,
-        device_cas_pem=cas,
-        anonymous=anonymous,
-    )
-
-
-@dataclass(frozen=True)
-class Client:
-    """A client by its TLS version and certificate."""
-
-    folder: Path
-    version: ssl.TLSVersion | None = None
-    pair: KeyPair | None = None
-
-    def context(self) -> ssl.SSLContext:
-        """Return a context that trusts the default root, checked strictly."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.verify_flags |= ssl.VERIFY_X509_STRICT
-        context.load_verify_locations(cadata=CERTIFICATES.root_pem)
-        if self.version is not None:
-            context.minimum_version = context.maximum_version = self.version
-        if self.pair is not None:
-            path = self.folder / "client.pem"
-            path.write_text(self.pair.chain_pem + self.pair.private_key_pem, encoding="ascii")
-            context.load_cert_chain(path)
-        return context
-
-    @contextlib.contextmanager
-    def connected(self, listener: ThreadedListener) -> Iterator[ssl.SSLSocket]:
-        """Connect and shake hands."""
-        address = (listener.host, listener.port)
-        with (
-            socket.create_connection(address, PATIENCE) as plain,
-            self.context().wrap_socket(plain, server_hostname="mqtt-cn-test.mqtt.aliyuncs.com") as secured,
-        ):
-            yield secured
-
-    @contextlib.contextmanager
-    def logged_in(self, listener: ThreadedListener) -> Iterator[ssl.SSLSocket]:
-        """Connect, shake hands and log in."""
-        password = signature_password(SECRET, "GID_a@@@b")
-        fields = b"".join(len(text).to_bytes(2, "big") + text.encode() for text in ("GID_a@@@b", USER, password))
-        packet = bytes.fromhex("00044d51545404c2003c") + fields
-        with self.connected(listener) as secured:
-            secured.sendall(bytes([0x10, len(packet)]) + packet)
-            assert secured.recv(4) == ACCEPTED_LOGIN
-            yield secured
-
-    def outcome(self, listener: ThreadedListener) -> bytes | str:
-        """Return the answer to a CONNECT without login, or why there was none."""
-        try:
-            with self.connected(listener) as secured:
-                secured.sendall(CONNECT)
-                return read_all(secured)
-        except OSError as error:
-            return str(getattr(error, "reason", None) or type(error).__name__)
-
-
-def read_all(sock: socket.socket) -> bytes:
-    """Read until the other side closes."""
-    return b"".join(iter(lambda: sock.recv(65536), b""))
-
-
-def listener_threads() -> int:
-    """Count the threads of all listeners in this process."""
-    return sum(thread.name.startswith("sandbox-listener-") for thread in threading.enumerate())
-
-
-NO_CERTIFICATE = {V12: "SSLV3_ALERT_HANDSHAKE_FAILURE", V13: "TLSV13_ALERT_CERTIFICATE_REQUIRED"}
-UNKNOWN_CA = "TLSV1_ALERT_UNKNOWN_CA"
 
 
 @pytest.mark.parametrize("version", [V12, V13])
@@ -259,7 +174,7 @@ def test_a_device_with_certificate_and_login_exchanges_messages(listener: Thread
         device.publish("a/topic", "hello", qos=1)
 
     def on_message(_device: Device, _data: object, message: MQTTMessage) -> None:
-        heard.put(message.payload)
+        heard.put(bytes(message.payload))
 
     device = Device(CallbackAPIVersion.VERSION2, client_id=client_id, reconnect_on_failure=False)
     device.username_pw_set(USER, signature_password(SECRET, client_id))
@@ -285,7 +200,7 @@ def test_a_stop_drops_established_clients_and_then_refuses(listener: ThreadedLis
     start(listener)
     with Client(folder).logged_in(listener) as established:
         listener.stop()
-        assert read_all(established) == b""
+        assert answer(established) == CUT_OFF
     stopped = Client(folder).outcome(listener)
     start(listener)
 
@@ -407,117 +322,3 @@ def test_the_key_is_gone_once_it_is_loaded(
 
     assert (content, path.exists()) == (b"secret", False)
     assert lend is tls._in_memory or mode == 0o600
-
-
-def test_fifty_clients_at_once_are_all_served_by_one_thread(listener: ThreadedListener, folder: Path) -> None:
-    """Fifty clients that connect at the same moment all get their answer, and cost one thread together."""
-    start(listener)
-    together = threading.Barrier(50, timeout=PATIENCE)
-
-    def visit(_: int) -> tuple[int, bytes]:
-        with Client(folder).connected(listener) as secured:
-            together.wait()
-            threads = listener_threads()
-            secured.sendall(CONNECT)
-            return threads, read_all(secured)
-
-    with ThreadPoolExecutor(50) as pool:
-        answers = list(pool.map(visit, range(50)))
-
-    assert answers == [(1, REFUSED_LOGIN)] * 50
-
-
-def test_idle_and_garbage_clients_hurt_nobody_and_are_dropped(broker: AmqttBroker, folder: Path) -> None:
-    """Clients that say nothing, half a greeting or nonsense don't delay others, and don't stay."""
-    greeting = bytes.fromhex("160301020001")
-    nonsense = [b"", greeting, b"GET / HTTP/1.1\r\n\r\n", CONNECT, bytes(range(256)) * 64]
-    impatient = ThreadedListener(broker.address, handshake_within=timedelta(seconds=1))
-    with contextlib.closing(impatient) as listener, contextlib.ExitStack() as crowd:
-        start(listener)
-        intruders = []
-        for said in nonsense:
-            sock = crowd.enter_context(socket.create_connection((listener.host, listener.port), PATIENCE))
-            sock.sendall(said)
-            intruders.append(sock)
-        served = Client(folder).outcome(listener)
-        ends = [_ends(sock) for sock in intruders]
-
-        assert (served, ends) == (REFUSED_LOGIN, [True] * len(nonsense))
-        assert Client(folder).outcome(listener) == REFUSED_LOGIN
-
-
-def _ends(sock: socket.socket) -> bool:
-    """Tell whether the server ends the connection before patience does."""
-    try:
-        read_all(sock)
-    except ConnectionError:
-        return True
-    except TimeoutError:
-        return False
-    return True
-
-
-def test_a_full_listener_turns_clients_away_until_one_leaves(broker: AmqttBroker, folder: Path) -> None:
-    """At most so many clients are served as are allowed; a further one is closed before its handshake."""
-    with contextlib.closing(ThreadedListener(broker.address, max_clients=1)) as listener:
-        start(listener)
-        with Client(folder).connected(listener):
-            crowded = Client(folder).outcome(listener)
-        outcomes = iter(lambda: Client(folder).outcome(listener), REFUSED_LOGIN)
-        turned_away = {crowded, *outcomes}
-
-        assert turned_away <= {"UNEXPECTED_EOF_WHILE_READING", "ConnectionResetError"}
-
-
-SENT = b"".join(number.to_bytes(4, "big") for number in range(1_000_000))
-
-
-@pytest.fixture
-def echo() -> Iterator[tuple[str, int]]:
-    """Run a broker's stand-in that takes little at a time, and sends back what it got once it has everything."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(PATIENCE)
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-
-        def serve() -> None:
-            with server.accept()[0] as sock:
-                got = bytearray()
-                while len(got) < len(SENT):
-                    got += sock.recv(65536)
-                sock.sendall(got)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield server.getsockname()
-        thread.join()
-
-
-def test_bytes_arrive_whole_and_in_order_through_full_buffers(echo: tuple[str, int], folder: Path) -> None:
-    """Megabytes come back unchanged, though no side takes them as fast as they come: what can't be passed on waits."""
-    with contextlib.closing(ThreadedListener(echo)) as listener:
-        start(listener)
-        with Client(folder).connected(listener) as secured:
-            secured.sendall(SENT)
-            received = read_all(secured)
-
-    assert hashlib.sha256(received).hexdigest() == hashlib.sha256(SENT).hexdigest()
-
-
-def test_a_broker_that_is_gone_ends_the_session_after_the_handshake(folder: Path) -> None:
-    """Without a broker TLS still stands, and the client reads the end of the session."""
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        address = gone.getsockname()
-    with contextlib.closing(ThreadedListener(address)) as listener:
-        start(listener)
-
-        assert Client(folder).outcome(listener) == b""
-
-
-def test_no_thread_and_no_client_outlives_a_close(listener: ThreadedListener, folder: Path) -> None:
-    """A close ends the thread, clients in the middle of their handshake included."""
-    start(listener)
-    address = (listener.host, listener.port)
-    with socket.create_connection(address, PATIENCE) as idle, Client(folder).logged_in(listener) as established:
-        listener.close()
-
-        assert (_ends(idle), read_all(established), listener_threads()) == (True, b"", 0)
