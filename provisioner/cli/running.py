@@ -1,18 +1,23 @@
 """Running attempts from the command line: from a configuration to results. ``apply``, ``resume`` and the demo share it."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
 from provisioner.cli.composition import Composition
-from provisioner.errors import RefusedError
+from provisioner.errors import ProvisionerError, RefusedError
 from provisioner.model.outcome import InstanceResult
 from provisioner.model.plan import Plan
 from provisioner.planning.checks import Permissions
 from provisioner.ports import EventSink
+from provisioner.runs import results
+from provisioner.runs.changing import describe_target
 from provisioner.runs.fleet import Approve, Fleet
+from provisioner.runs.rollback import Rollback
+
+_TAKE_OVER_SECONDS = 30.0
 
 
 def new_run_id(now: datetime) -> str:
@@ -68,3 +73,47 @@ def require_digest(plans: Sequence[Plan], wanted: str | None) -> None:
             f"the plan is not the approved one: got digest {got}, expected {wanted}; nothing was changed",
             hint="provisioner plan",
         )
+
+
+def read_plans(configuration: Path, names: Sequence[str], command: str, permissions: Permissions) -> list[Plan]:
+    """Return the plans of the named instances; nothing is changed and nothing is locked."""
+    with Composition(configuration, create_state=False) as composition:
+        run = new_run_id(composition.clock.now())
+        chosen = composition.chosen(names)
+        return [composition.attempt(name, run, command, permissions).prepare() for name in chosen]
+
+
+def roll_back(
+    configuration: Path,
+    name: str,
+    to: str | None,
+    approve: Callable[[str], None],
+    *,
+    sinks: Sequence[EventSink] = (),
+) -> tuple[str, InstanceResult]:
+    """Run ``rollback`` on an instance, asking a run that holds it to stop.
+
+    Args:
+        configuration: the file.
+        name: the instance's name.
+        to: where to, None for the default.
+        approve: is handed the target in words; raises when it is declined.
+        sinks: readers of the events.
+    """
+    with Composition(configuration, sinks=sinks) as composition:
+        composition.chosen([name])
+        run = new_run_id(composition.clock.now())
+        attempt = composition.attempt(name, run, "rollback", Permissions())
+        rollback = Rollback(attempt, composition.seams(name), to)
+        target = rollback.target()
+        approve(describe_target(target))
+        composition.locks.ask_to_stop(name, run)
+        with composition.locks.hold(name, run, wait=_TAKE_OVER_SECONDS):
+            attempt.journal.begin()
+            try:
+                result = rollback.carry_out(target)
+            except ProvisionerError as error:
+                result = results.failed(attempt.desired, error)
+            except KeyboardInterrupt:
+                result = results.interrupted(attempt.desired)
+            return run, attempt.journal.end(result)

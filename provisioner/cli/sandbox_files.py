@@ -7,9 +7,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provisioner.errors import UsageError
 from provisioner.model.certificate import DistinguishedName, KeyType
 from provisioner.pki import create_authority
 from provisioner.pki.files import write_private
@@ -26,9 +28,7 @@ QUICK_WAITING = {
     "status_poll": "500ms",
     "settle": {"readings": 4, "over": "1s"},
 }
-_SUBJECT = DistinguishedName(
-    "CN", "ZJ", "HZ", "Example", "MQTT", "ops@example.com", "Example device trust (sandbox)"
-)
+_SUBJECT = DistinguishedName("CN", "ZJ", "HZ", "Example", "MQTT", "ops@example.com", "Example device trust (sandbox)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,3 +197,9 @@ def _toml(value: object) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{name} = {_toml(item)}" for name, item in value.items()) + " }"
     return json.dumps(value)
+
+
+def require_sandbox() -> None:
+    """Raise ``UsageError`` when the sandbox's own dependency is not installed."""
+    if find_spec("amqtt") is None:
+        raise UsageError("the sandbox is not installed; nothing was started", hint="pip install 'provisioner[sandbox]'")

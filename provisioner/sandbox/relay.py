@@ -221,9 +221,10 @@ class Connection:
 
     def _linger(self) -> None:
         with contextlib.suppress(*_BLOCKED):
-            while self._client.recv(_CHUNK):
-                pass
-            self.close()
+            for _ in range(_MOVES_PER_TURN):
+                if not self._client.recv(_CHUNK):
+                    self.close()
+                    break
 
     def _watch(self, sock: socket.socket, events: int) -> None:
         if sock.fileno() < 0:

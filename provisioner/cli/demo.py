@@ -1,0 +1,32 @@
+"""``provisioner demo``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from provisioner.cli.options import JsonOption
+from provisioner.cli.output import err, print_json
+
+
+def demo(
+    directory: Annotated[
+        Path,
+        typer.Option("--directory", metavar="DIR", help="Where the files of this run go, in a folder of their own."),
+    ] = Path("provisioner-demo"),
+    json_output: JsonOption = False,
+) -> None:
+    """Run the whole job on a local sandbox in less than a minute, and prove each act by what the wire shows."""
+    from provisioner.cli.demo_story import Story
+    from provisioner.cli.sandbox_files import require_sandbox
+
+    require_sandbox()
+    story = Story(directory, err)
+    acts = story.play()
+    ok = bool(acts) and all(act.ok for act in acts)
+    if json_output:
+        shown = [
+            {"name": act.name, "ok": act.ok, "seconds": round(act.seconds, 1), "detail": act.detail} for act in acts
+        ]
+        print_json({"schema": "provisioner.demo/1", "ok": ok, "acts": shown})
+    raise typer.Exit(0 if ok else 1)

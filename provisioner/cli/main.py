@@ -1,0 +1,122 @@
+"""The command line's root, and the only error boundary."""
+
+import json
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import click
+import typer
+
+from provisioner import __version__
+from provisioner.cli import apply, ca, check, demo, issue, plan, probe, rollback, sandbox, status
+from provisioner.errors import ProvisionerError
+
+app = typer.Typer(
+    name="provisioner",
+    help="Take ApsaraMQ for MQTT to mutual TLS with your own certificate, keep it there, and bring it back on failure.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command()(demo.demo)
+app.command()(plan.plan)
+app.command()(apply.apply)
+app.command()(apply.resume)
+app.command()(rollback.rollback)
+app.command()(status.status)
+app.command()(check.check)
+app.command()(probe.probe)
+app.command()(issue.issue)
+app.add_typer(ca.app, name="ca")
+app.add_typer(sandbox.app, name="sandbox")
+
+
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """Options before the verb."""
+
+    config: Path | None
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"provisioner {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="Configuration; else PROVISIONER_CONFIG, else provisioner.toml."),
+    ] = None,
+    verbose: Annotated[
+        int, typer.Option("-v", "--verbose", count=True, help="More talk; -vv shows tracebacks.", metavar="")
+    ] = 0,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Read the options before the verb."""
+    context.obj = Globals(config)
+
+
+def run() -> NoReturn:
+    """Run the command line and exit; every error ends in one message and an exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> int:
+    as_json = "--json" in arguments
+    try:
+        result = app(arguments, standalone_mode=False)
+    except ProvisionerError as error:
+        if "-vv" in arguments:
+            _print_traceback()
+        return _tell(error.message, error.hint, error.exit_code, as_json=as_json)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        message = "interrupted; what was requested stays recorded"
+        return _tell(message, "provisioner status", 130, as_json=as_json)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except Exception as error:  # noqa: BLE001  the boundary: a bug ends in a message too
+        if "-vv" in arguments:
+            _print_traceback()
+        return _tell(
+            f"a bug in provisioner: {type(error).__name__}; what was requested stays recorded",
+            "run the command again with -vv and report what it prints",
+            1,
+            as_json=as_json,
+        )
+    return result if isinstance(result, int) else 0
+
+
+def _tell(message: str, hint: str, exit_code: int, *, as_json: bool) -> int:
+    shown = "".join(item if item.isprintable() or item == "\n" else " " for item in message)
+    sys.stderr.write(f"Error: {shown}\nNext: {hint}\n")
+    if as_json:
+        document = {
+            "schema": "provisioner.error/1",
+            "exit_code": exit_code,
+            "error": {"message": message, "hint": hint},
+        }
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    return exit_code
+
+
+def _print_traceback() -> None:
+    import traceback
+
+    traceback.print_exc()

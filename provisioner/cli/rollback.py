@@ -1,0 +1,43 @@
+"""``provisioner rollback``."""
+
+from typing import Annotated
+
+import typer
+
+from provisioner.cli.asking import confirm
+from provisioner.cli.options import JsonOption, NameArgument, YesOption, configuration_of
+from provisioner.cli.output import err, print_json
+
+
+def rollback(
+    context: typer.Context,
+    name: NameArgument,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="one-way|previous-certificate|IDENTIFIER",
+            help="Where to; the previous certificate if one is recorded, else one-way, when left out.",
+        ),
+    ] = None,
+    yes: YesOption = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Take an instance back, taking over from a run that holds it; it is on hold afterwards."""
+    from provisioner.cli.running import roll_back
+    from provisioner.reporting.progress import Progress
+    from provisioner.reporting.result_json import run_document
+    from provisioner.reporting.result_text import print_results
+
+    def approve(target: str) -> None:
+        question = f"{name} goes back to {target}. Every client is disconnected meanwhile."
+        confirm(question, assume_yes=yes, what_for="disconnecting clients")
+
+    with Progress(err) as progress:
+        run, result = roll_back(configuration_of(context), name, to, approve, sinks=[progress])
+    document = run_document(run, "rollback", [result])
+    if json_output:
+        print_json(document)
+    else:
+        print_results(err, [result])
+    raise typer.Exit(int(str(document["exit_code"])))

@@ -1,0 +1,95 @@
+"""``provisioner sandbox``."""
+
+import json
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from provisioner.cli.output import err
+
+if TYPE_CHECKING:
+    from provisioner.cli.sandbox_files import SandboxFiles
+    from provisioner.sandbox import Sandbox
+
+app = typer.Typer(help="A local stand-in for the cloud, to try every command on.", no_args_is_help=True)
+
+
+@app.callback()
+def root() -> None:
+    """Keep ``serve`` a verb of its own."""
+
+
+@app.command()
+def serve(
+    directory: Annotated[
+        Path, typer.Option("--directory", metavar="DIR", help="Where configuration, CA and device certificate go.")
+    ] = Path("provisioner-sandbox"),
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Of the API; a free one when 0.")] = 0,
+    restart_seconds: Annotated[
+        float, typer.Option("--restart-seconds", min=0.1, max=3600, help="How long a restart takes.")
+    ] = 5.0,
+    faithful: Annotated[
+        bool, typer.Option("--faithful", help="Restarts take 5 to 10 minutes, and the waiting rules are production's.")
+    ] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print one JSON line when ready.")] = False,
+) -> None:
+    """Run the sandbox until Ctrl-C, with a ready-made configuration and CA; everything stays on loopback."""
+    from provisioner.cli.sandbox_files import QUICK_WAITING, SandboxWriter, require_sandbox
+
+    require_sandbox()
+    from provisioner.sandbox import Sandbox, SandboxSettings
+
+    settings = SandboxSettings(restart_seconds=restart_seconds, faithful=faithful, port=port)
+    with Sandbox(settings) as sandbox:
+        writer = SandboxWriter(sandbox, directory)
+        writer.write_secrets()
+        writer.write_device()
+        if not writer.files.authority.exists():
+            writer.create_authority()
+        names = {"prod": sandbox.instances[0].id}
+        writer.write_configuration(names, waiting=None if faithful else QUICK_WAITING)
+        if json_output:
+            sys.stdout.write(json.dumps(_document(sandbox, writer.files)) + "\n")
+            sys.stdout.flush()
+        else:
+            _tell(sandbox, writer.files)
+        threading.Event().wait()
+
+
+def _document(sandbox: "Sandbox", files: "SandboxFiles") -> dict[str, object]:
+    return {
+        "api": sandbox.api_url,
+        "access_key_id": sandbox.access_key_id,
+        "access_key_secret": sandbox.access_key_secret,
+        "config": str(files.configuration),
+        "authority": str(files.authority),
+        "instances": [
+            {
+                "id": item.id,
+                "region": item.region,
+                "edition": item.edition,
+                "endpoint": f"{sandbox.endpoint(item.id)[0]}:{sandbox.endpoint(item.id)[2]}",
+            }
+            for item in sandbox.instances
+        ],
+    }
+
+
+def _tell(sandbox: "Sandbox", files: "SandboxFiles") -> None:
+    name, address, port = sandbox.endpoint(sandbox.instances[0].id)
+    lines = (
+        f"sandbox ready: API {sandbox.api_url}, endpoint {name}:{port} at {address}; Ctrl-C ends it",
+        f"configuration {files.configuration}",
+        "in a second terminal:",
+        f"  export PROVISIONER_CONFIG={files.configuration}",
+        "  provisioner plan",
+        "  provisioner apply",
+        f"  provisioner probe {name}:{port} --connect-to {address}",
+        "make the next switch go wrong (dead, wrong_leaf, anonymous, devices_refused, no_effect, reverts, stuck):",
+        f"""  curl -d '{{"fault": "wrong_leaf", "instance": "{sandbox.instances[0].id}"}}' {sandbox.api_url}/faults""",
+    )
+    for line in lines:
+        err.print(line, markup=False, highlight=False, soft_wrap=True)
