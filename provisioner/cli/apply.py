@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provisioner.cli.asking import confirm
-from provisioner.cli.options import JsonOption, NamesArgument, YesOption, configuration_of
+from provisioner.cli.options import JsonOption, NamesArgument, YesOption, configuration_of, every_reading
 from provisioner.cli.output import err, print_json
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def apply(
     ] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Bring instances to what the configuration says: issue, host, check, switch, wait, verify, roll back on failure."""
+    """Bring instances to what the configuration says: issue, host, switch, wait, verify, and roll back on failure."""
     from provisioner.planning.checks import Permissions
 
     permissions = Permissions(release, unsafe_allow_lockout, unsafe_replace_foreign)
@@ -65,7 +65,7 @@ def _run(
     from provisioner.planning.checks import Permissions
     from provisioner.reporting.plan_text import print_plans
     from provisioner.reporting.progress import Progress
-    from provisioner.reporting.result_json import run_document
+    from provisioner.reporting.result_json import overall, run_document
     from provisioner.reporting.result_text import print_results
 
     assert isinstance(permissions, Permissions)
@@ -75,9 +75,8 @@ def _run(
         print_plans(err, plans)
         confirm(question(plans), assume_yes=yes, what_for="disconnecting clients")
 
-    progress = Progress(err)
-    sinks: list[EventSink] = [progress]
-    with progress:
+    with Progress(err, every_reading=every_reading(context)) as progress:
+        sinks: list[EventSink] = [progress]
         run, results = run_instances(
             configuration_of(context), names or (), approve, command=command, permissions=permissions, sinks=sinks
         )
@@ -86,7 +85,7 @@ def _run(
         print_json(document)
     else:
         print_results(err, results)
-    raise typer.Exit(int(document["exit_code"]))
+    raise typer.Exit(overall(results).exit_code)
 
 
 def question(plans: Sequence["Plan"]) -> str:

@@ -12,7 +12,7 @@ from provisioner.cli.output import err, print_json
 def demo(
     directory: Annotated[
         Path,
-        typer.Option("--directory", metavar="DIR", help="Where the files of this run go, in a folder of their own."),
+        typer.Option("--directory", metavar="DIR", help="Each run makes a folder of its own in it."),
     ] = Path("provisioner-demo"),
     json_output: JsonOption = False,
 ) -> None:

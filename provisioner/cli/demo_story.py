@@ -57,8 +57,8 @@ class Story:
     def play(self) -> Sequence[Act]:
         """Play all acts, stopping at the first that isn't proven, and return them."""
         self._say(
-            "Everything here happens on this machine. Restarts take seconds instead of 5 to 10 minutes, and an endpoint\n"
-            "counts as settled after 4 equal readings over 1 s instead of 10 over 30 s."
+            "Everything here happens on this machine. Restarts take seconds instead of 5 to 10 minutes,\n"
+            "and an endpoint counts as settled after 4 equal readings over 1 s instead of 10 over 30 s."
         )
         instances = (SandboxInstance(_FIRST), SandboxInstance(_SECOND, name="second"))
         with Sandbox(SandboxSettings(instances, restart_seconds=_RESTART_SECONDS)) as sandbox:
@@ -196,7 +196,7 @@ class Story:
         self._console.print("  Next: provisioner sandbox serve, and the README's first switch", highlight=False)
 
     def _say(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _require(condition: bool, otherwise: str) -> None:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-import click
 import typer
 
 from provisioner import __version__
 from provisioner.cli import apply, ca, check, demo, issue, plan, probe, rollback, sandbox, status
 from provisioner.errors import ProvisionerError
+
+# Typer brings a click of its own, whose exceptions have no public name.
+_ClickError = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 app = typer.Typer(
     name="provisioner",
@@ -42,6 +44,7 @@ class Globals:
     """Options before the verb."""
 
     config: Path | None
+    verbose: int
 
 
 def _version(value: bool) -> None:
@@ -58,14 +61,14 @@ def root(
         typer.Option("--config", metavar="FILE", help="Configuration; else PROVISIONER_CONFIG, else provisioner.toml."),
     ] = None,
     verbose: Annotated[
-        int, typer.Option("-v", "--verbose", count=True, help="More talk; -vv shows tracebacks.", metavar="")
+        int, typer.Option("-v", "--verbose", count=True, help="-v shows every reading, -vv tracebacks too.", metavar="")
     ] = 0,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001  its callback does the work
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Read the options before the verb."""
-    context.obj = Globals(config)
+    context.obj = Globals(config, verbose)
 
 
 def run() -> NoReturn:
@@ -82,16 +85,15 @@ def _run(arguments: list[str]) -> int:
         if "-vv" in arguments:
             _print_traceback()
         return _tell(error.message, error.hint, error.exit_code, as_json=as_json)
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         message = "interrupted; what was requested stays recorded"
         return _tell(message, "provisioner status", 130, as_json=as_json)
-    except click.ClickException as error:
-        error.show()
-        return 2
     except BrokenPipeError:
         sys.stderr.close()
         return 1
     except Exception as error:  # noqa: BLE001  the boundary: a bug ends in a message too
+        if isinstance(error, _ClickError):
+            return _tell(_usage_words(error), "provisioner --help", 2, as_json=as_json)
         if "-vv" in arguments:
             _print_traceback()
         return _tell(
@@ -101,6 +103,11 @@ def _run(arguments: list[str]) -> int:
             as_json=as_json,
         )
     return result if isinstance(result, int) else 0
+
+
+def _usage_words(error: Exception) -> str:
+    words = getattr(error, "format_message", lambda: str(error))()
+    return words[:1].lower() + words[1:].rstrip(".")
 
 
 def _tell(message: str, hint: str, exit_code: int, *, as_json: bool) -> int:

@@ -7,7 +7,7 @@ import typer
 
 NamesArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[NAME]...", help="Instances by their name in the configuration; all when none is named."),
+    typer.Argument(metavar="NAME", help="Instances by their name in the configuration; all when none is named."),
 ]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The instance's name in the configuration.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -20,5 +20,9 @@ def configuration_of(context: typer.Context) -> Path:
 
     from provisioner.settings import find_configuration
 
-    flag = context.obj.config if context.obj is not None else None
-    return find_configuration(flag, os.environ)
+    return find_configuration(context.obj.config, os.environ)
+
+
+def every_reading(context: typer.Context) -> bool:
+    """Tell whether the person wants to see every reading (``-v``)."""
+    return bool(context.obj.verbose)

@@ -90,7 +90,7 @@ def _summary(item: "AddressReading") -> str:
         Required.YES: f"mutual{inferred}: a client without certificate is refused ({item.failure})",
         Required.LIKELY: f"mutual{inferred}, likely: a client without certificate is cut off without an alert",
         Required.NO: f"one-way{inferred}: a client certificate is asked for and not required",
-        Required.UNKNOWN: f"a client certificate is asked for{inferred}; whether it is required is not known: {item.failure}",
+        Required.UNKNOWN: f"a client certificate is asked for{inferred}, whether it is required is open: {item.failure}",
     }
     return words[item.required]
 

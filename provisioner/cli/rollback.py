@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from provisioner.cli.asking import confirm
-from provisioner.cli.options import JsonOption, NameArgument, YesOption, configuration_of
+from provisioner.cli.options import JsonOption, NameArgument, YesOption, configuration_of, every_reading
 from provisioner.cli.output import err, print_json
 
 
@@ -33,11 +33,11 @@ def rollback(
         question = f"{name} goes back to {target}. Every client is disconnected meanwhile."
         confirm(question, assume_yes=yes, what_for="disconnecting clients")
 
-    with Progress(err) as progress:
+    with Progress(err, every_reading=every_reading(context)) as progress:
         run, result = roll_back(configuration_of(context), name, to, approve, sinks=[progress])
     document = run_document(run, "rollback", [result])
     if json_output:
         print_json(document)
     else:
         print_results(err, [result])
-    raise typer.Exit(int(str(document["exit_code"])))
+    raise typer.Exit(result.outcome.exit_code)

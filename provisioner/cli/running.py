@@ -1,4 +1,4 @@
-"""Running attempts from the command line: from a configuration to results. ``apply``, ``resume`` and the demo share it."""
+"""From a configuration to results; ``apply``, ``resume``, ``rollback``, the reading commands and the demo share it."""
 
 import secrets
 from collections.abc import Callable, Sequence

@@ -36,7 +36,8 @@ def _document(composition: "Composition", name: str) -> dict[str, object]:
     intent, hold = composition.state.intents.open(name), composition.state.holds.get(name)
     last = composition.state.history.last_run(name)
     chain = next((item.chain for item in reading.addresses if item.chain), ())
-    leaf, wrong, late = None, (), ""
+    leaf, late = None, ""
+    wrong: tuple[str, ...] = ()
     try:
         leaf = reads.reader.read(chain[0]) if chain else None
         if leaf is not None:

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from provisioner.errors import UnusableError
@@ -74,7 +74,7 @@ class Authority:
         """Tell whether this CA's key signed a certificate; False for anything that is none."""
         try:
             x509.load_der_x509_certificate(certificate_der).verify_directly_issued_by(self.certificate)
-        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        except (*pem.UNREADABLE, InvalidSignature):
             return False
         return True
 

@@ -13,12 +13,15 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from provisioner.errors import UsageError
+from provisioner.errors import UnusableError, UsageError
 from provisioner.model.certificate import DistinguishedName, KeyType, Leaf
 from provisioner.model.secret import Secret
 from provisioner.pki.files import write_private
 from provisioner.pki.making import make_key, make_name, whole_seconds
 from provisioner.pki.reading import leaf_of
+
+# The most that OpenSSL reads back.
+LONGEST_PASSPHRASE = 1023
 
 
 def create_authority(
@@ -46,7 +49,7 @@ def create_authority(
         now: the time of day.
 
     Raises:
-        UsageError: one of the files exists already; nothing was written.
+        UsageError: one of the files exists already, or the passphrase can't be used; nothing was written.
         UnusableError: a file can't be written.
     """
     existing = [str(path) for path in (private_key, certificate) if path.exists()]
@@ -55,6 +58,7 @@ def create_authority(
             f"{' and '.join(existing)}: exists already; an authority is never overwritten, nothing was changed",
             hint="provisioner ca show tells what is there; move the files away to begin anew",
         )
+    lock = _lock(passphrase)
     made = make_key(key)
     name = make_name(subject)
     begin = whole_seconds(now - timedelta(minutes=5))
@@ -73,12 +77,25 @@ def create_authority(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
     )
     signed = builder.sign(made, hashes.SHA256())
-    lock: KeySerializationEncryption = NoEncryption()
-    if passphrase is not None:
-        lock = BestAvailableEncryption(passphrase.reveal().encode())
     write_private(private_key, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock))
-    write_private(certificate, signed.public_bytes(Encoding.PEM))
+    try:
+        write_private(certificate, signed.public_bytes(Encoding.PEM))
+    except UnusableError:
+        private_key.unlink(missing_ok=True)
+        raise
     return leaf_of(signed)
+
+
+def _lock(passphrase: Secret | None) -> KeySerializationEncryption:
+    if passphrase is None:
+        return NoEncryption()
+    length = len(passphrase.reveal().encode())
+    if not 0 < length <= LONGEST_PASSPHRASE:
+        raise UsageError(
+            f"the passphrase has {length} bytes, expected 1 to {LONGEST_PASSPHRASE}; nothing was changed",
+            hint="choose another passphrase, or leave the key unencrypted",
+        )
+    return BestAvailableEncryption(passphrase.reveal().encode())
 
 
 def _usage() -> x509.KeyUsage:

@@ -88,7 +88,13 @@ def require_private(path: Path) -> None:
     """Raise ``UnusableError`` when others than the owner may read a key."""
     if os.name != "posix":
         return
-    mode = stat.S_IMODE(path.stat().st_mode)
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as error:
+        raise UnusableError(
+            f"{path}: a private key can't be read: {error.strerror}; nothing was changed",
+            hint=f"check that {path} exists and that this user may read it",
+        ) from error
     if mode & 0o077:
         raise UnusableError(
             f"{path}: mode {mode:04o} lets others read a private key, expected 0600; nothing was changed",

@@ -4,26 +4,28 @@ Layout: ``<root>/<certificate name>/<first 16 hex of the leaf's SHA-256>/`` with
 ``private-key.pem``. A generation appears whole, by renaming its directory, or not at all.
 """
 
+import contextlib
 import itertools
-import os
 import re
 import shutil
 import tempfile
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from provisioner.errors import UnusableError
 from provisioner.model.certificate import Leaf, Material
 from provisioner.model.secret import Secret
 from provisioner.pki import pem
-from provisioner.pki.files import private_directory, read_file, require_private, sync_directory, write_private
+from provisioner.pki.files import private_directory, require_private, sync_directory, write_private
 from provisioner.pki.reading import leaf_of
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _GENERATION = re.compile(r"[0-9a-f]{16}")
 _UNFINISHED = ".unfinished-"
+_ABANDONED_AFTER_SECONDS = 24 * 3600
 
 
 class FileKeyStore:
@@ -54,12 +56,10 @@ class FileKeyStore:
         leaf = leaf_of(chain[0])
         if leaf.sha256 != sha256:
             return None
-        require_private(folder / "private-key.pem")
-        key = pem.private_key(folder / "private-key.pem", "a private key", lambda: None)
         return Material(
             leaf=leaf,
             chain=tuple(leaf_of(item) for item in chain[1:]),
-            key_matches=pem.same_key(chain[0], key),
+            key_matches=pem.same_key(chain[0], self._key(folder)),
             order_problem=_order_problem(chain),
             signature_problem=_signature_problem(chain),
         )
@@ -70,8 +70,8 @@ class FileKeyStore:
 
     def private_key_pem(self, certificate_name: str, sha256: str) -> Secret:
         """Return the key as unencrypted PKCS#8 PEM. Raises ``UnusableError``."""
-        path = self.generation(certificate_name, sha256) / "private-key.pem"
-        return Secret(read_file(path, "a private key").decode())
+        key = self._key(self.generation(certificate_name, sha256))
+        return Secret(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
 
     def generation(self, certificate_name: str, sha256: str) -> Path:
         """Return the directory of one leaf, whether or not it is there."""
@@ -85,23 +85,27 @@ class FileKeyStore:
         """
         folder = self._folder(certificate_name)
         private_directory(folder)
-        self._sweep(folder)
         final = folder / leaf.sha256[:16]
-        unfinished = Path(tempfile.mkdtemp(dir=folder, prefix=_UNFINISHED))
-        certificate = chain_pem[: chain_pem.index("-----END CERTIFICATE-----")] + "-----END CERTIFICATE-----\n"
         try:
+            self._write(final, chain_pem, private_key)
+        except OSError as error:
+            raise UnusableError(f"{final}: can't be written: {error.strerror}; nothing was changed") from error
+        sync_directory(folder)
+        return final
+
+    def _write(self, final: Path, chain_pem: str, private_key: Secret) -> None:
+        certificate = chain_pem[: chain_pem.index("-----END CERTIFICATE-----")] + "-----END CERTIFICATE-----\n"
+        unfinished = Path(tempfile.mkdtemp(dir=final.parent, prefix=_UNFINISHED))
+        try:
+            self._sweep(final.parent, unfinished.stat().st_mtime)
             write_private(unfinished / "private-key.pem", private_key.reveal().encode())
             write_private(unfinished / "chain.pem", chain_pem.encode())
             write_private(unfinished / "certificate.pem", certificate.encode())
             if final.exists():
                 raise UnusableError(f"{final}: exists already and is never overwritten; nothing was changed")
             unfinished.rename(final)
-        except OSError as error:
-            raise UnusableError(f"{final}: can't be written: {error.strerror}; nothing was changed") from error
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
-        sync_directory(folder)
-        return final
 
     def _folder(self, certificate_name: str) -> Path:
         if not _SAFE_NAME.fullmatch(certificate_name):
@@ -116,12 +120,19 @@ class FileKeyStore:
         return pem.certificates(folder / "chain.pem", "a certificate chain")
 
     @staticmethod
-    def _sweep(folder: Path) -> None:
+    def _key(folder: Path) -> pem.PrivateKey:
+        path = folder / "private-key.pem"
+        require_private(path)
+        return pem.private_key(path, "a private key", lambda: None)
+
+    @staticmethod
+    def _sweep(folder: Path, now: float) -> None:
         """Remove what killed runs left behind; a running writer of another process is spared by age."""
-        newest = max((item.stat().st_mtime for item in os.scandir(folder)), default=0.0)
         for item in folder.glob(f"{_UNFINISHED}*"):
-            if newest - item.stat().st_mtime > 24 * 3600:
-                shutil.rmtree(item, ignore_errors=True)
+            # A running writer may finish in between.
+            with contextlib.suppress(FileNotFoundError):
+                if now - item.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
+                    shutil.rmtree(item, ignore_errors=True)
 
 
 def _order_problem(chain: tuple[x509.Certificate, ...]) -> str:
@@ -136,7 +147,7 @@ def _signature_problem(chain: tuple[x509.Certificate, ...]) -> str:
     for lower, upper in itertools.pairwise(chain):
         try:
             lower.verify_directly_issued_by(upper)
-        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        except (*pem.UNREADABLE, InvalidSignature):
             subject, issuer = lower.subject.rfc4514_string(), upper.subject.rfc4514_string()
             return f"{subject} is not signed by {issuer}"
     return ""

@@ -33,6 +33,8 @@ def make_name(name: DistinguishedName) -> x509.Name:
         if not value:
             continue
         try:
+            if oid == NameOID.EMAIL_ADDRESS:
+                value.encode("ascii")  # an IA5String; the library would write other characters all the same
             attributes.append(x509.NameAttribute(oid, value))
         except ValueError as error:
             limit = f", at most {LONGEST_COMMON_NAME} characters" if oid == NameOID.COMMON_NAME else ""

@@ -16,7 +16,18 @@ from provisioner.pki.files import read_file
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 Password = Callable[[], Secret | None]
 
+# What cryptography raises for certificates that it can't read; some of it is found out at the first look at a field.
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_BODY = re.compile(rb"-----BEGIN [^-]+-----(.+?)-----END", re.DOTALL)
 _SM2 = b"\x2a\x81\x1c\xcf\x55\x01\x82\x2d"  # 1.2.156.10197.1.301, the curve of SM2
 
 
@@ -38,8 +49,9 @@ def parse_certificate(block: bytes, path: Path, what: str) -> x509.Certificate:
     try:
         found = x509.load_pem_x509_certificate(block)
         found.public_key()
-    except (ValueError, UnsupportedAlgorithm) as error:
-        if _SM2 in _decoded(block):
+        _ = found.extensions
+    except UNREADABLE as error:
+        if _uses_sm2(block):
             raise UnusableError(
                 f"{path}: {what} uses SM2, which this tool does not support; nothing was changed"
             ) from error
@@ -66,6 +78,8 @@ def private_key(path: Path, what: str, password: Password) -> PrivateKey:
         key = load_pem_private_key(content, secret.reveal().encode() if secret else None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
+    if key is None and _uses_sm2(content):
+        raise UnusableError(f"{path}: {what} uses SM2, which this tool does not support; nothing was changed")
     if key is None:
         problem = "its password is wrong, or it is malformed" if locked else "it is malformed or of an unknown kind"
         raise UnusableError(f"{path}: {what} can't be loaded: {problem}; nothing was changed", hint=_key_hint(path))
@@ -88,10 +102,17 @@ def _public_bytes(certificate: x509.Certificate) -> bytes:
     return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def _decoded(block: bytes) -> bytes:
+def _uses_sm2(content: bytes) -> bool:
     import base64  # noqa: PLC0415  only on the way to an error
 
-    return base64.b64decode(b"".join(block.splitlines()[1:-1]) + b"==", validate=False)
+    for body in _BODY.findall(content):
+        try:
+            decoded = base64.b64decode(body + b"==", validate=False)
+        except ValueError:
+            continue
+        if _SM2 in decoded:
+            return True
+    return False
 
 
 def _key_hint(path: Path) -> str:

@@ -11,6 +11,7 @@ from cryptography.x509.oid import NameOID
 from provisioner.errors import UnusableError
 from provisioner.model.certificate import DistinguishedName, Leaf, Profile
 from provisioner.pki import profiles
+from provisioner.pki.pem import UNREADABLE
 
 # The guide's fields in its order; the same order as ``DistinguishedName``.
 DN_FIELDS = {
@@ -32,12 +33,12 @@ class DerCertificateReader:
         """Return what a certificate says of itself. Raises ``UnusableError``."""
         try:
             return leaf_of(x509.load_der_x509_certificate(certificate_der))
-        except (ValueError, UnsupportedAlgorithm) as error:
+        except UNREADABLE as error:
             raise UnusableError("a certificate could not be parsed") from error
 
 
 def leaf_of(certificate: x509.Certificate) -> Leaf:
-    """Return what a certificate says of itself. Raises ``ValueError`` when an extension is malformed."""
+    """Return what a certificate says of itself. Raises one of ``pem.UNREADABLE``."""
     return Leaf(
         sha256=hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest(),
         serial=certificate.serial_number,
@@ -87,13 +88,14 @@ def _key_name(certificate: x509.Certificate) -> str:
 
 def _profile(certificate: x509.Certificate) -> Profile | None:
     """Return the profile whose extensions the certificate carries: identifiers, criticality and values."""
-    if not isinstance(certificate.public_key(), rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+    key = _key_name(certificate)
+    if not key.startswith(("rsa-", "ec-")):
         return None
-    rsa_key = isinstance(certificate.public_key(), rsa.RSAPublicKey)
     got = {item.oid: (item.critical, item.value) for item in certificate.extensions}
     for profile in Profile:
         fixed = {
-            item.value.oid: (item.critical, item.value) for item in profiles.fixed_extensions(profile, rsa_key=rsa_key)
+            item.value.oid: (item.critical, item.value)
+            for item in profiles.fixed_extensions(profile, rsa_key=key.startswith("rsa-"))
         }
         named = {x509.SubjectKeyIdentifier.oid, x509.AuthorityKeyIdentifier.oid, x509.SubjectAlternativeName.oid}
         plain = all(not got[oid][0] for oid in named & set(got))

@@ -32,10 +32,12 @@ class Progress:
 
     Args:
         console: where to; talk goes to stderr.
+        every_reading: write a line for each reading.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, every_reading: bool = False) -> None:
         self._console = console
+        self._every_reading = every_reading
         self._live: Status | None = None
         self._last: dict[str, tuple[str, datetime]] = {}
 
@@ -66,7 +68,7 @@ class Progress:
 
     def _wait(self, event: Event) -> None:
         words = waiting_words(event)
-        if self._console.is_terminal:
+        if self._console.is_terminal and not self._every_reading:
             if self._live is None:
                 self._live = self._console.status("")
                 self._live.start()
@@ -74,7 +76,7 @@ class Progress:
             return
         seen = f"{event.message} {event.data.get('status')}"
         before = self._last.get(event.instance)
-        if before is None or before[0] != seen or event.at - before[1] >= _EVERY:
+        if self._every_reading or before is None or before[0] != seen or event.at - before[1] >= _EVERY:
             self._last[event.instance] = (seen, event.at)
             self._console.print(
                 f"{clean(event.instance)}  {'wait':<9}  {clean(words)}", highlight=False, soft_wrap=True

@@ -24,8 +24,8 @@ def run_document(run: str, command: str, results: Sequence[InstanceResult]) -> d
 def overall(results: Sequence[InstanceResult]) -> Outcome:
     """Return the outcome of a run over several instances.
 
-    An interruption is told first. All good is ``converged`` when something was changed, else ``unchanged``; good and bad
-    together are ``partial``; what was only not started does not hide why.
+    An interruption is told first. All good is ``converged`` when something was changed, else ``unchanged``; good and
+    bad together are ``partial``; what was only not started does not hide why.
     """
     outcomes = [item.outcome for item in results]
     if Outcome.INTERRUPTED in outcomes:
