@@ -79,7 +79,7 @@ def create(
             }
         )
         return
-    out.print(f"made CA {leaf.subject}, {leaf.key}, valid until {leaf.not_after:%Y-%m-%d}", highlight=False)
+    out.print(f"made CA {leaf.subject_words}, {leaf.key}, valid until {leaf.not_after:%Y-%m-%d}", highlight=False)
     out.print(f"  SHA-256      {leaf.sha256}", highlight=False, soft_wrap=True)
     out.print(f"  certificate  {certificate}", highlight=False, soft_wrap=True)
     locked = "encrypted" if secret is not None else "NOT encrypted: keep this file where only this user can read it"
@@ -119,7 +119,7 @@ def show(
             }
         )
         return
-    out.print(f"CA {leaf.subject}, {leaf.key}", highlight=False, markup=False)
+    out.print(f"CA {leaf.subject_words}, {leaf.key}", highlight=False, markup=False)
     out.print(f"  SHA-256      {leaf.sha256}", highlight=False, soft_wrap=True)
     out.print(f"  valid        {leaf.not_before:%Y-%m-%d} to {leaf.not_after:%Y-%m-%d}", highlight=False)
     for objection in facts.objections:

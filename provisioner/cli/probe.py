@@ -66,7 +66,7 @@ def _print(item: "AddressReading", leaf: "Leaf | None", host: str) -> None:
         named = "yes" if covers(leaf.dns_names, host) else f"no ({', '.join(leaf.dns_names) or 'it names none'})"
         chain = f"{len(item.chain)} certificates" if item.chain_complete else "hidden by TLS 1.3"
         lines += [
-            f"  subject       {clean(leaf.subject)}",
+            f"  subject       {clean(leaf.subject_words)}",
             f"  issuer        {clean(leaf.issuer)}",
             f"  key           {leaf.key}",
             f"  valid until   {leaf.not_after:%Y-%m-%d %H:%M} UTC",
@@ -90,7 +90,7 @@ def _summary(item: "AddressReading") -> str:
         Required.YES: f"mutual{inferred}: a client without certificate is refused ({item.failure})",
         Required.LIKELY: f"mutual{inferred}, likely: a client without certificate is cut off without an alert",
         Required.NO: f"one-way{inferred}: a client certificate is asked for and not required",
-        Required.UNKNOWN: f"a client certificate is asked for{inferred}, whether it is required is open: {item.failure}",
+        Required.UNKNOWN: f"a client certificate is asked for{inferred}; required or not is open: {item.failure}",
     }
     return words[item.required]
 

@@ -28,7 +28,7 @@ QUICK_WAITING = {
     "status_poll": "500ms",
     "settle": {"readings": 4, "over": "1s"},
 }
-_SUBJECT = DistinguishedName("CN", "ZJ", "HZ", "Example", "MQTT", "ops@example.com", "Example device trust (sandbox)")
+_SUBJECT = DistinguishedName("CN", "ZJ", "HZ", "Example", "MQTT", "ops@example.com", "Example MQTT CA (sandbox)")
 
 
 @dataclass(frozen=True, slots=True)

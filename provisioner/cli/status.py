@@ -85,15 +85,17 @@ def _print(document: dict[str, object]) -> None:
     rows.append(("due", document["due"] or "no"))
     hold, asked, last = document["hold"], document["open_request"], document["last_run"]
     if isinstance(hold, dict):
-        rows.append(("ON HOLD", f"since {str(hold['since'])[:19]} UTC: {hold['reason']}"))
+        rows.append(("ON HOLD", f"since {_time(hold['since'])} UTC: {hold['reason']}"))
     if isinstance(asked, dict):
-        rows.append(
-            ("open request", f"{asked['mode']}, by run {asked['run']} at {str(asked['requested_at'])[:19]} UTC")
-        )
+        rows.append(("open request", f"{asked['mode']}, by run {asked['run']} at {_time(asked['requested_at'])} UTC"))
     if document["held_by"]:
         rows.append(("running", document["held_by"]))
     if isinstance(last, dict):
         ended = last["outcome"] or "did not end"
-        rows.append(("last run", f"{last['command']} at {str(last['began'])[:19]} UTC: {ended}"))
+        rows.append(("last run", f"{last['command']} at {_time(last['began'])} UTC: {ended}"))
     for label, value in rows:
         out.print(f"  {label:<12}  {clean(str(value))}", highlight=False, soft_wrap=True)
+
+
+def _time(text: object) -> str:
+    return str(text)[:19].replace("T", " ")

@@ -90,9 +90,9 @@ class Leaf:
     is_ca: bool
 
     @property
-    def lifetime(self) -> timedelta:
-        """The whole span of its validity."""
-        return self.not_after - self.not_before
+    def subject_words(self) -> str:
+        """The subject for a person: the guide's fields in its order where it has no others."""
+        return str(self.name) if self.name else self.subject
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,18 +32,28 @@ def make_name(name: DistinguishedName) -> x509.Name:
     for (oid, field), value in values:
         if not value:
             continue
-        try:
-            if oid == NameOID.EMAIL_ADDRESS:
-                value.encode("ascii")  # an IA5String; the library would write other characters all the same
-            attributes.append(x509.NameAttribute(oid, value))
-        except ValueError as error:
+        attribute = _attribute(oid, value)
+        if attribute is None:
             limit = f", at most {LONGEST_COMMON_NAME} characters" if oid == NameOID.COMMON_NAME else ""
             raise UnusableError(
                 f"subject.{field}: {value[:80]!r} ({len(value)} characters) can't stand in a certificate{limit}; "
                 "nothing was changed",
                 hint=f"correct subject.{field}",
-            ) from error
+            )
+        attributes.append(attribute)
     return x509.Name(attributes)
+
+
+def _attribute(oid: x509.ObjectIdentifier, value: str) -> x509.NameAttribute[str] | None:
+    # The library checks lengths, but writes any character into a PrintableString or an IA5String.
+    if oid == NameOID.COUNTRY_NAME and not (value.isascii() and value.isalpha()):
+        return None
+    if oid == NameOID.EMAIL_ADDRESS and not value.isascii():
+        return None
+    try:
+        return x509.NameAttribute(oid, value)
+    except ValueError:
+        return None
 
 
 def whole_seconds(moment: datetime) -> datetime:

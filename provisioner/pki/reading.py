@@ -42,9 +42,9 @@ def leaf_of(certificate: x509.Certificate) -> Leaf:
     return Leaf(
         sha256=hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest(),
         serial=certificate.serial_number,
-        subject=certificate.subject.rfc4514_string(),
+        subject=_text(certificate.subject),
         name=_distinguished_name(certificate.subject),
-        issuer=certificate.issuer.rfc4514_string(),
+        issuer=_text(certificate.issuer),
         dns_names=_dns_names(certificate),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
@@ -52,6 +52,10 @@ def leaf_of(certificate: x509.Certificate) -> Leaf:
         profile=_profile(certificate),
         is_ca=_is_ca(certificate),
     )
+
+
+def _text(name: x509.Name) -> str:
+    return name.rfc4514_string({NameOID.EMAIL_ADDRESS: "emailAddress"})
 
 
 def _distinguished_name(name: x509.Name) -> DistinguishedName | None:

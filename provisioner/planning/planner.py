@@ -135,4 +135,4 @@ def _trust(desired: Desired, authority: AuthorityFacts, served: Served | None) -
     certificate = authority.certificate
     known = served is not None and served.signed
     tail = "; the served certificate is signed by it already" if known else ""
-    return f"every client must already trust the CA {certificate.subject} (SHA-256 {certificate.sha256}){tail}"
+    return f"every client must already trust the CA {certificate.subject_words} (SHA-256 {certificate.sha256}){tail}"

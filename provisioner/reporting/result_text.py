@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 
-from provisioner.model.outcome import Evidence, InstanceResult, Outcome
+from provisioner.model.outcome import AddressEvidence, Evidence, InstanceResult, Outcome
 from provisioner.reporting.cleaning import clean, spoken
 from provisioner.reporting.findings_text import print_findings
 
@@ -39,21 +38,22 @@ def _print_evidence(console: Console, evidence: Evidence) -> None:
     console.print(
         f"  evidence: {evidence.readings} equal readings over {spoken(evidence.span_seconds)}", highlight=False
     )
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("  address", "TLS", "leaf", "client certificate", "without one", "canary"):
-        table.add_column(name, overflow="fold")
     for item in evidence.addresses:
-        asked = "asked for" if item.client_certificate_asked else "not asked for"
-        table.add_row(
-            f"  {clean(item.address)}",
-            (item.tls_version or "?").removeprefix("TLSv"),
-            (item.leaf_sha256 or "none")[:16],
-            f"{asked}, required: {item.client_certificate_required}" if item.client_certificate_asked else asked,
-            "refused" if item.anonymous_client_refused else "accepted",
-            clean(item.canary or "not tried"),
-        )
-    console.print(table)
+        console.print(f"    {_address(item)}", highlight=False, soft_wrap=True)
     for address in evidence.left_out:
         console.print(f"  not judged: {clean(address)}, unreachable before the change", highlight=False)
     for note in evidence.notes:
         console.print(f"  note: {clean(note)}", highlight=False, soft_wrap=True)
+
+
+def _address(item: AddressEvidence) -> str:
+    version = f"TLS {(item.tls_version or '?').removeprefix('TLSv')}"
+    leaf = f"leaf {item.leaf_sha256[:16]}" if item.leaf_sha256 else "no leaf"
+    if item.client_certificate_asked:
+        required = {"yes": "required", "likely": "likely required", "no": "not required"}
+        asked = f"client certificate asked for and {required.get(item.client_certificate_required, 'perhaps required')}"
+    else:
+        asked = "no client certificate asked for"
+    stranger = "refused" if item.anonymous_client_refused else "not refused"
+    parts = [version, leaf, asked, f"a client without one is {stranger}", f"canary: {item.canary or 'not tried'}"]
+    return f"{clean(item.address)}: " + clean("; ".join(parts))

@@ -75,16 +75,22 @@ class Fleet:
         return {}
 
     def _carry_out(self, attempts: Sequence[Attempt], plans: dict[str, Plan]) -> Iterator[InstanceResult]:
-        stopped_by = ""
+        stopped_by, acted = "", False
         for attempt in attempts:
             name = attempt.desired.name
             if stopped_by:
                 yield attempt.journal.end(results.not_started(attempt.desired, stopped_by))
                 continue
-            result = _guarded(attempt, partial(attempt.carry_out, plans[name]))
+            result = _guarded(attempt, partial(self._one, attempt, plans[name], anew=acted))
+            acted = acted or plans[name].switches
             yield attempt.journal.end(result)
             if not result.outcome.good:
                 stopped_by = f"{name}, which ended {result.outcome.label}"
+
+    @staticmethod
+    def _one(attempt: Attempt, made: Plan, *, anew: bool) -> InstanceResult:
+        """Carry a plan out; what was observed before another instance's restart is looked at again."""
+        return attempt.carry_out(attempt.prepare() if anew and made.steps else made)
 
     @staticmethod
     def _refuse(attempts: Sequence[Attempt], plans: dict[str, Plan]) -> Iterator[InstanceResult]:

@@ -104,10 +104,12 @@ class _NamedContext(ssl.SSLContext):
     """Asks for and verifies the endpoint's name, whatever address the client connects to."""
 
     host = ""
+    made: ssl.SSLSocket | None = None
 
     def wrap_socket(self, sock: socket.socket, *args: Any, **options: Any) -> ssl.SSLSocket:  # noqa: ANN401  paho decides what it passes
         options["server_hostname"] = self.host
-        return super().wrap_socket(sock, *args, **options)
+        self.made = super().wrap_socket(sock, *args, **options)
+        return self.made
 
 
 class _AttentiveSocket(ssl.SSLSocket):
@@ -164,6 +166,8 @@ class _Session:
             with suppress(OSError, ValueError):
                 client.disconnect()
                 client.loop(0.01)
+            if self.context.made is not None:  # paho forgets it when the handshake fails
+                self.context.made.close()
 
     def _converse(self, client: Client) -> tuple[CanaryVerdict, str]:
         self._loop(client, until=lambda: self._answer is not None)
