@@ -9,12 +9,14 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
-from provisioner.model.certificate import AuthorityFacts, HostedCertificate, Leaf, Material, Specification
+from provisioner.model.certificate import AuthorityFacts, HostedCertificate, Leaf, Material, MaterialFiles
+from provisioner.model.desired import Wanted
 from provisioner.model.event import Event
 from provisioner.model.instance import DeviceCA, Endpoint, EndpointState, Instance
-from provisioner.model.intent import Hold, Intent
+from provisioner.model.intent import Backoff, Hold, Intent
 from provisioner.model.outcome import InstanceResult
 from provisioner.model.reading import AddressReading, CanaryResult
+from provisioner.model.rehearsal import RehearsedSession
 from provisioner.model.secret import Secret
 
 EventSink = Callable[[Event], None]
@@ -107,16 +109,25 @@ class Canary(Protocol):
 
 
 class CertificateIssuer(Protocol):
-    """The owner's CA at work."""
+    """Where certificates come from: the owner's CA at work, or files that the owner bought."""
 
-    def authority(self) -> AuthorityFacts:
-        """Return what is known of the CA. Raises ``UnusableError``."""
+    def authority(self) -> AuthorityFacts | None:
+        """Return what is known of the CA, None where there is none. Raises ``UnusableError``."""
 
     def signed(self, certificate_der: bytes) -> bool:
         """Tell whether the CA's key signed this certificate."""
 
-    def issue(self, specification: Specification) -> Leaf:
-        """Make a key and a certificate, keep both in the key store, and return the leaf. Raises ``UnusableError``."""
+    def pinned(self) -> Leaf | None:
+        """Return the leaf that the owner's files hold now, None where certificates are issued.
+
+        Raises ``UnusableError``.
+        """
+
+    def issue(self, wanted: Wanted) -> Leaf:
+        """Make a key and a certificate, or take in the files; keep both in the key store and return the leaf.
+
+        Raises ``UnusableError``.
+        """
 
 
 class KeyStore(Protocol):
@@ -134,12 +145,27 @@ class KeyStore(Protocol):
     def private_key_pem(self, certificate_name: str, sha256: str) -> Secret:
         """Return the key as unencrypted PKCS#8 PEM. Raises ``UnusableError``."""
 
+    def files(self, certificate_name: str, sha256: str) -> MaterialFiles:
+        """Return where chain and key of one leaf lie."""
+
+
+class Rehearsal(Protocol):
+    """A server and a client on loopback, with a certificate that nobody serves yet."""
+
+    def rehearse(
+        self, names: tuple[str, ...], files: MaterialFiles, device_cas_pem: tuple[str, ...]
+    ) -> tuple[RehearsedSession, ...]:
+        """Shake hands for each name in each version of TLS; what goes wrong is in the answer."""
+
 
 class CertificateReader(Protocol):
     """Reads certificates that came from outside."""
 
     def read(self, certificate_der: bytes) -> Leaf:
         """Return what a certificate says of itself. Raises ``UnusableError``."""
+
+    def issuers(self, chain: tuple[bytes, ...]) -> frozenset[str]:
+        """Return which keys signed the certificates of a chain, by name and key identifier; none for malformed ones."""
 
 
 class Intents(Protocol):
@@ -186,8 +212,37 @@ class History(Protocol):
     def previous(self, instance: str) -> EndpointState | None:
         """Return the state before the latest verified one."""
 
-    def knows_leaf(self, instance: str, sha256: str) -> bool:
-        """Tell whether this leaf was ever the target of an intent or a verified state here."""
+
+class Leaves(Protocol):
+    """The leaves that this state has worked with, on whichever instance."""
+
+    def meet(self, sha256: str, at: datetime) -> None:
+        """Record that this state works with a leaf."""
+
+    def knows(self, sha256_begin: str) -> bool:
+        """Tell whether this state has worked with a leaf whose SHA-256 begins so."""
+
+    def distrust(self, sha256: str, at: datetime) -> None:
+        """Record that an endpoint was taken back from a leaf."""
+
+    def trust(self, sha256: str) -> None:
+        """Record that a leaf was verified on an endpoint."""
+
+    def distrusted(self, sha256: str) -> bool:
+        """Tell whether an endpoint was taken back from a leaf that was not verified since."""
+
+
+class Backoffs(Protocol):
+    """Instances that unattended runs leave alone for a while after failures of the service."""
+
+    def get(self, instance: str) -> Backoff | None:
+        """Return the back-off of an instance."""
+
+    def put(self, backoff: Backoff) -> None:
+        """Place or replace the back-off of an instance."""
+
+    def clear(self, instance: str) -> None:
+        """Lift the back-off; nothing happens when there is none."""
 
 
 class Locks(Protocol):

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from provisioner import __version__
-from provisioner.cli import apply, ca, check, demo, issue, plan, probe, rollback, sandbox, status
+from provisioner.cli import apply, ca, check, demo, issue, plan, probe, rollback, rotate, sandbox, status
 from provisioner.errors import ProvisionerError
 
 # Typer brings a click of its own, whose exceptions have no public name.
@@ -30,6 +30,7 @@ app.command()(demo.demo)
 app.command()(plan.plan)
 app.command()(apply.apply)
 app.command()(apply.resume)
+app.command()(rotate.rotate)
 app.command()(rollback.rollback)
 app.command()(status.status)
 app.command()(check.check)

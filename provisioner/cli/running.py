@@ -16,6 +16,7 @@ from provisioner.runs import results
 from provisioner.runs.changing import describe_target
 from provisioner.runs.fleet import Approve, Fleet
 from provisioner.runs.rollback import Rollback
+from provisioner.runs.rotation import Rotation
 
 _TAKE_OVER_SECONDS = 30.0
 
@@ -56,6 +57,25 @@ def run_instances(
         ]
         fleet = Fleet(attempts, composition.locks, run)
         return run, fleet.apply(approve, only_open=resuming)
+
+
+def rotate_instances(
+    configuration: Path, names: Sequence[str], *, sinks: Sequence[EventSink] = ()
+) -> tuple[str, tuple[InstanceResult, ...]]:
+    """Run ``rotate`` on the named instances, on all that may be rotated unattended when none is named.
+
+    Args:
+        configuration: the file.
+        names: instances by their name in the configuration.
+        sinks: readers of the events.
+    """
+    with Composition(configuration, sinks=sinks) as composition:
+        run = new_run_id(composition.clock.now())
+        permissions = Permissions(unattended=True)
+        chosen = composition.chosen(names) if names else composition.unattended()
+        attempts = [composition.attempt(name, run, "rotate", permissions) for name in chosen]
+        rotation = Rotation(attempts, composition.locks, composition.state.backoffs, composition.clock, run)
+        return run, rotation.run()
 
 
 def overall_digest(plans: Sequence[Plan]) -> str:

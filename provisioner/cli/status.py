@@ -26,7 +26,8 @@ def status(context: typer.Context, names: NamesArgument = None, json_output: Jso
 
 def _document(composition: "Composition", name: str) -> dict[str, object]:
     from provisioner.errors import UnusableError
-    from provisioner.planning.satisfies import differences, due
+    from provisioner.model.certificate import HostedSpecification, Pinned
+    from provisioner.planning.wanted import renewal_reason, shortcomings
     from provisioner.planning.wire import view
     from provisioner.runs.looking import Looker
 
@@ -41,8 +42,12 @@ def _document(composition: "Composition", name: str) -> dict[str, object]:
     try:
         leaf = reads.reader.read(chain[0]) if chain else None
         if leaf is not None:
-            wrong = differences(leaf, desired.specification, signed=reads.issuer.signed(chain[0]))
-            late = due(leaf, desired.specification, composition.clock.now())
+            held = reads.issuer.pinned()
+            pinned = Pinned(held.sha256, held.dns_names, held.key, held.not_before, held.not_after) if held else None
+            signed = reads.issuer.signed(chain[0])
+            if not isinstance(desired.specification, HostedSpecification):  # what it is, only the service could tell
+                wrong = shortcomings(leaf, desired.specification, pinned, signed=signed)
+            late = renewal_reason(leaf, desired.specification, composition.clock.now())
     except UnusableError as error:
         wrong = (error.message,)
     mutual = seen.state is not None and seen.state.mode.value == "mutual"

@@ -6,6 +6,7 @@ Belongs here: plain facts. Does not: parsing or signing (``pki``), judging (``pl
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 
 
 class KeyType(StrEnum):
@@ -66,6 +67,46 @@ class Specification:
     profile: Profile
     dns_names: tuple[str, ...]
     subject: DistinguishedName
+    ip_addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FilesSpecification:
+    """A certificate of which files are the specification, such as a purchased one.
+
+    ``renew_before`` None means a third of its lifetime.
+    """
+
+    name: str
+    renew_before: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostedSpecification:
+    """A certificate that is hosted already and whose identifier is the specification; its key isn't here.
+
+    ``renew_before`` None means a third of its lifetime.
+    """
+
+    name: str
+    identifier: str
+    renew_before: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """The one leaf that files or an identifier stand for, as far as it is known.
+
+    ``sha256`` is None where the service does not tell it; then nobody could judge the wire. ``identifier`` is that of
+    a hosted certificate, None for files. ``key`` is empty where it is not known.
+    """
+
+    sha256: str | None
+    dns_names: tuple[str, ...]
+    key: str
+    not_before: datetime | None
+    not_after: datetime | None
+    identifier: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +140,13 @@ class Leaf:
 class AuthorityFacts:
     """What is known of the owner's CA: its certificate, and what strict verifiers would object to in it.
 
-    ``objections`` are reported, never mended: no leaf can rescue a CA without ``keyUsage`` (measured).
+    ``objections`` are reported, never mended: no leaf can rescue a CA without ``keyUsage`` (measured). ``issuers``
+    tells which keys its certificates are signed with, all the way up.
     """
 
     certificate: Leaf
     objections: tuple[str, ...]
+    issuers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +161,14 @@ class Material:
     key_matches: bool
     order_problem: str
     signature_problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class MaterialFiles:
+    """Where a chain and its key lie in the key store, both PEM."""
+
+    chain: Path
+    private_key: Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,3 +51,17 @@ class Hold:
     since: datetime
     reason: str
     specification: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Why unattended runs leave an instance alone for a while: the service failed so many times in a row.
+
+    ``specification`` is the digest of the specification that was in force; another one ends the back-off.
+    """
+
+    instance: str
+    failures: int
+    until: datetime
+    reason: str
+    specification: str

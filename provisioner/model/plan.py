@@ -12,6 +12,7 @@ class StepKind(StrEnum):
     """What a step does; only ``switch`` touches the endpoint."""
 
     ISSUE = "issue"
+    IMPORT = "import"
     HOST = "host"
     SWITCH = "switch"
 
@@ -35,8 +36,9 @@ class Plan:
         mode: the wanted mode.
         served_mode: the mode on the wire, None when the wire does not tell.
         served: the SHA-256 of the served leaf, None when the wire does not tell.
-        leaf: the certificate to switch to, None while it has to be issued or when the target is one-way.
-        identifier: its hosted copy, None while it has to be hosted.
+        leaf: the kept certificate to switch to, None while it has to be made, or where its key isn't here.
+        target: the state to ask for, None while its certificate has to be made; its identifier is None while it has to
+            be hosted.
         previous: the state that a rollback to the previous certificate would restore.
         undo: the way back, in words.
         outage: the expected outage, in words.
@@ -51,7 +53,7 @@ class Plan:
     served_mode: Mode | None
     served: str | None
     leaf: Leaf | None
-    identifier: str | None
+    target: EndpointState | None
     previous: EndpointState | None
     undo: str
     outage: str
@@ -63,6 +65,11 @@ class Plan:
     def switches(self) -> bool:
         """Whether the plan disconnects clients."""
         return any(step.kind is StepKind.SWITCH for step in self.steps)
+
+    @property
+    def making(self) -> tuple[Step, ...]:
+        """The steps that make the certificate ready and disconnect nobody."""
+        return tuple(step for step in self.steps if step.kind is not StepKind.SWITCH)
 
     @property
     def refusals(self) -> tuple[Finding, ...]:

@@ -2,8 +2,19 @@
 
 from provisioner.pki.authority import Authority
 from provisioner.pki.creating import create_authority
+from provisioner.pki.importing import BundleImporter
 from provisioner.pki.issuing import LocalIssuer
 from provisioner.pki.key_store import FileKeyStore
 from provisioner.pki.reading import DerCertificateReader
+from provisioner.pki.sources import FilesIssuer, HostedSource
 
-__all__ = ["Authority", "DerCertificateReader", "FileKeyStore", "LocalIssuer", "create_authority"]
+__all__ = [
+    "Authority",
+    "BundleImporter",
+    "DerCertificateReader",
+    "FileKeyStore",
+    "FilesIssuer",
+    "HostedSource",
+    "LocalIssuer",
+    "create_authority",
+]

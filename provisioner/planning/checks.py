@@ -5,66 +5,36 @@ step. Sources: Alibaba's public guide for server certificates and API metadata o
 verifiers.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
-from provisioner.model.certificate import Leaf, Profile
-from provisioner.model.desired import Desired, RollbackTarget
+from provisioner.model.certificate import Leaf, Profile, Specification
+from provisioner.model.desired import RollbackTarget
 from provisioner.model.finding import Finding, Severity
-from provisioner.model.instance import Edition, EndpointState, Mode, Status, edition_label, status_label
+from provisioner.model.instance import Edition, Mode, Status, edition_label, status_label
 from provisioner.model.reading import CanaryVerdict
-from provisioner.planning.observed import Kept, Observed
+from provisioner.planning import source_checks, unattended_checks
+from provisioner.planning.case import Case, Check, Permissions, current, refuse
 from provisioner.planning.satisfies import covers
+from provisioner.planning.wanted import aim
 from provisioner.planning.wire import Look, mode_words
+
+__all__ = ["CHECKS", "SERVICE_WILDCARD", "Case", "Check", "Permissions", "findings", "shown_leaf"]
 
 SERVICE_WILDCARD = "*.mqtt.aliyuncs.com"
 
 
-@dataclass(frozen=True, slots=True)
-class Permissions:
-    """What the person at the command line allows.
-
-    Args:
-        release: lift a hold.
-        unsafe_allow_lockout: go on although nobody can tell that a device will be let in.
-        unsafe_replace_foreign: replace a certificate that the configured authority did not sign.
-    """
-
-    release: bool = False
-    unsafe_allow_lockout: bool = False
-    unsafe_replace_foreign: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What the checks look at.
-
-    ``candidate`` is the certificate that would be switched to, None while it has to be issued; ``switching`` tells
-    whether the plan touches the endpoint; ``attended`` whether the driver needs a person.
-    """
-
-    desired: Desired
-    observed: Observed
-    candidate: Kept | None
-    switching: bool
-    attended: bool
-    permissions: Permissions
-    specification_digest: str
-    previous: EndpointState | None
-
-    @property
-    def to_mutual(self) -> bool:
-        """Whether clients without an accepted certificate will be refused afterwards."""
-        return self.switching and self.desired.mode is Mode.MUTUAL
-
-
-Check = Callable[[Case], Iterator[Finding]]
-
-
 def findings(case: Case) -> tuple[Finding, ...]:
-    """Return what every check has to say, in the order of ``CHECKS``."""
-    return tuple(item for check in CHECKS for item in check(case))
+    """Return what every check has to say, in the order of ``CHECKS``; with nobody there to ask, questions refuse."""
+    found = (item for check in CHECKS for item in check(case))
+    if not case.permissions.unattended:
+        return tuple(found)
+    hint = f"provisioner apply {case.desired.name}: it asks"
+    return tuple(
+        replace(item, severity=Severity.REFUSAL, hint=item.hint or hint) if item.severity is Severity.CONFIRM else item
+        for item in found
+    )
 
 
 def known(case: Case) -> Iterator[Finding]:
@@ -72,13 +42,13 @@ def known(case: Case) -> Iterator[Finding]:
     desired, instance = case.desired, case.observed.instance
     if instance is None:
         others = ", ".join(case.observed.others[:5]) or "none"
-        yield _refuse(
+        yield refuse(
             "unknown-instance",
             f"instance {desired.id} is not in region {desired.region}; instances there: {others}",
             f"correct id or region of [instances.{desired.name}]",
         )
     elif instance.region != desired.region:
-        yield _refuse(
+        yield refuse(
             "wrong-region",
             f"instance {desired.id} is in region {instance.region}, the configuration says {desired.region}",
             f"correct region of [instances.{desired.name}]",
@@ -98,7 +68,7 @@ def edition(case: Case) -> Iterator[Finding]:
             Severity.WARNING,
         )
         return
-    yield _refuse(
+    yield refuse(
         "edition",
         f"edition {label} has no mutual authentication: got {instance.edition}, expected platinum (1) or "
         "professional (4)",
@@ -110,7 +80,7 @@ def in_service(case: Case) -> Iterator[Finding]:
     """Refuse to touch an instance that is not in service."""
     instance = case.observed.instance
     if instance is not None and instance.status != Status.IN_SERVICE:
-        yield _refuse(
+        yield refuse(
             "not-in-service",
             f"status is {status_label(instance.status)}, expected in service (5)",
             "wait until the console shows the instance in service, then run the command again",
@@ -127,7 +97,7 @@ def held(case: Case) -> Iterator[Finding]:
         message = f"on hold since {since} ({hold.reason}); the specification changed, so the hold is lifted"
         yield Finding("hold-lifted", message, Severity.INFO)
         return
-    yield _refuse(
+    yield refuse(
         "on-hold",
         f"on hold since {since}: {hold.reason}",
         f"find out why, then: provisioner apply {case.desired.name} --release",
@@ -138,7 +108,7 @@ def reachable(case: Case) -> Iterator[Finding]:
     """Refuse an endpoint whose state can't be told: nobody could say afterwards what changed."""
     observed = case.observed
     if observed.view.look is not Look.UP:
-        yield _refuse(
+        yield refuse(
             "endpoint-unclear",
             f"endpoint {case.desired.endpoint} shows no clear state: {observed.view.words}",
             f"provisioner probe {case.desired.endpoint}; check firewall, IP allow list and the instance's status",
@@ -159,33 +129,39 @@ def material(case: Case) -> Iterator[Finding]:
     short = item.leaf.sha256[:16]
     next_step = "move it out of the key store and run the command again: a new one is issued"
     if not item.key_matches:
-        yield _refuse("key-mismatch", f"the private key kept for leaf {short} is not its key", next_step)
+        yield refuse("key-mismatch", f"the private key kept for leaf {short} is not its key", next_step)
     if item.order_problem:
-        yield _refuse("chain-order", f"the chain of leaf {short} is out of order: {item.order_problem}", next_step)
+        yield refuse("chain-order", f"the chain of leaf {short} is out of order: {item.order_problem}", next_step)
     if item.signature_problem:
         message = f"the chain of leaf {short} does not verify: {item.signature_problem}"
-        yield _refuse("chain-signature", message, next_step)
+        yield refuse("chain-signature", message, next_step)
 
 
 def dates(case: Case) -> Iterator[Finding]:
     """Refuse a certificate or an authority outside its dates, and one that would outlive its authority."""
     now = case.observed.at
-    authority = case.observed.authority.certificate
+    authority = case.observed.authority.certificate if case.observed.authority else None
     leaf = case.candidate.material.leaf if case.candidate else None
     for what, item in (("the authority", authority), ("the certificate", leaf)):
         if item is not None and not item.not_before <= now < item.not_after:
-            yield _refuse(
+            yield refuse(
                 "outside-dates",
                 f"{what} is valid from {item.not_before:%Y-%m-%d} to {item.not_after:%Y-%m-%d}, "
                 f"today is {now:%Y-%m-%d}",
                 "check this machine's clock; renew the authority if it has expired",
             )
-    if leaf is None and now + case.desired.specification.valid_for > authority.not_after:
-        yield _refuse(
+    if authority is not None:
+        yield from _authority_dates(case, authority, making=leaf is None)
+
+
+def _authority_dates(case: Case, authority: Leaf, *, making: bool) -> Iterator[Finding]:
+    now, wanted = case.observed.at, case.desired.specification
+    if making and isinstance(wanted, Specification) and now + wanted.valid_for > authority.not_after:
+        yield refuse(
             "outlives-authority",
-            f"a certificate of {case.desired.specification.valid_for.days} days would outlive its authority, "
+            f"a certificate of {wanted.valid_for.days} days would outlive its authority, "
             f"which ends on {authority.not_after:%Y-%m-%d}",
-            f"shorten valid_days of [certificates.{case.desired.specification.name}] or renew the authority",
+            f"shorten valid_days of [certificates.{wanted.name}] or renew the authority",
         )
     elif authority.not_after - now < timedelta(days=90):
         yield Finding(
@@ -197,33 +173,35 @@ def dates(case: Case) -> Iterator[Finding]:
 
 def names(case: Case) -> Iterator[Finding]:
     """Refuse names that don't cover the endpoint; warn without the wildcard that Alibaba documents as needed."""
-    specification, host = case.desired.specification, case.desired.endpoint.host
-    where = f"dns_names of [certificates.{specification.name}]"
-    if not covers(specification.dns_names, host):
-        yield _refuse(
+    wanted, host = aim(case.desired, case.observed.pinned), case.desired.endpoint.host
+    if not wanted.names and not isinstance(case.desired.specification, Specification):
+        return
+    if not covers(wanted.names, host):
+        yield refuse(
             "names-miss-endpoint",
-            f"the certificate's names do not cover {host}: got {', '.join(specification.dns_names)}",
-            f"add {host} to {where}",
+            f"the certificate's names do not cover {host}: got {', '.join(wanted.names)}",
+            f"add {host} to {wanted.where}",
         )
-    if SERVICE_WILDCARD not in {name.lower() for name in specification.dns_names}:
+    if SERVICE_WILDCARD not in {name.lower() for name in wanted.names}:
         yield Finding(
             "no-service-wildcard",
             f"the certificate does not name {SERVICE_WILDCARD}, which Alibaba's FAQ says it must",
             Severity.WARNING,
-            f"add it to {where}",
+            f"add it to {wanted.where}",
         )
 
 
 def profile(case: Case) -> Iterator[Finding]:
     """Warn about extensions that strict verifiers reject."""
-    if case.desired.specification.profile is Profile.GUIDE:
+    wanted = case.desired.specification
+    if isinstance(wanted, Specification) and wanted.profile is Profile.GUIDE:
         yield Finding(
             "guide-profile",
             'profile "guide" puts keyCertSign on the leaf: Python 3.13 and other strict clients refuse it (measured)',
             Severity.WARNING,
             'profile = "strict" is accepted by all of them',
         )
-    for objection in case.observed.authority.objections:
+    for objection in case.observed.authority.objections if case.observed.authority else ():
         message = f"the authority: {objection}; strict clients will refuse every certificate it signs"
         yield Finding("authority-objection", message, Severity.WARNING)
 
@@ -248,7 +226,7 @@ def device_cas(case: Case) -> Iterator[Finding]:
             severity,
             f"look at Certificates > CA Certificate in the console; if one is active: {allow}",
         )
-    elif not any(item.active and _current(item.valid_until, case) for item in seen.registered):
+    elif not any(item.active and current(item.valid_until, case) for item in seen.registered):
         count = len(seen.registered)
         yield Finding(
             "no-device-ca",
@@ -275,44 +253,25 @@ def canary(case: Case) -> Iterator[Finding]:
             f"add canary to [instances.{case.desired.name}]",
         )
     elif policy.logs_in and result is not None and not accepted:
-        yield _refuse(
+        yield refuse(
             "canary-fails-before",
             f"the canary can't log in before any change: {result.detail or result.verdict.value}",
             f"correct canary of [instances.{case.desired.name}]",
         )
 
 
-def foreign(case: Case) -> Iterator[Finding]:
-    """Refuse to replace a certificate of another root that clients may rely on."""
-    served, state = case.observed.served, case.observed.view.state
-    mutual = state is not None and state.mode is Mode.MUTUAL
-    if not case.to_mutual or served is None or served.signed or not mutual:
-        return
-    allowed = case.permissions.unsafe_replace_foreign
-    yield Finding(
-        "foreign-certificate",
-        f"the endpoint serves a certificate that the configured authority did not sign (issuer {served.leaf.issuer}): "
-        "clients that trust only its root will be cut off",
-        Severity.WARNING if allowed else Severity.REFUSAL,
-        f"give every device the new CA first, then: provisioner apply {case.desired.name} --unsafe-replace-foreign",
-    )
-
-
 def narrowing(case: Case) -> Iterator[Finding]:
     """Ask about a new certificate that drops a served name or changes the key type."""
-    served, specification = case.observed.served, case.desired.specification
-    state = case.observed.view.state
-    ours = served is not None and served.signed and state is not None and state.mode is Mode.MUTUAL
-    if not case.to_mutual or not ours or served is None:
+    served, wanted = case.observed.served, aim(case.desired, case.observed.pinned)
+    if not case.to_mutual or not case.served_mutual or served is None or source_checks.is_foreign(case):
         return
-    lost = [name for name in served.leaf.dns_names if not _still_named(name, specification.dns_names)]
+    lost = [name for name in served.leaf.dns_names if not _still_named(name, wanted.names)]
     if lost:
         yield Finding("names-dropped", f"names served now and no longer: {', '.join(lost)}", Severity.CONFIRM)
-    if served.leaf.key != specification.key.value:
+    if wanted.key and served.leaf.key != wanted.key:
         yield Finding(
             "key-type-changes",
-            f"the key type changes from {served.leaf.key} to {specification.key.value}: "
-            "every device must support the new one",
+            f"the key type changes from {served.leaf.key} to {wanted.key}: every device must support the new one",
             Severity.CONFIRM,
         )
 
@@ -366,18 +325,13 @@ CHECKS: tuple[Check, ...] = (
     profile,
     device_cas,
     canary,
-    foreign,
+    source_checks.pinned,
+    source_checks.rehearsed,
+    source_checks.foreign,
     narrowing,
     way_back,
+    *unattended_checks.CHECKS,
 )
-
-
-def _refuse(reason: str, message: str, hint: str) -> Finding:
-    return Finding(reason, message, Severity.REFUSAL, hint)
-
-
-def _current(until: datetime | None, case: Case) -> bool:
-    return until is None or until > case.observed.at
 
 
 def _still_named(name: str, dns_names: tuple[str, ...]) -> bool:

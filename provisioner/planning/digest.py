@@ -3,21 +3,23 @@
 import hashlib
 import json
 
-from provisioner.model.certificate import AuthorityFacts, Specification
-from provisioner.model.desired import Desired
+from provisioner.model.certificate import AuthorityFacts, FilesSpecification, HostedSpecification
+from provisioner.model.desired import Desired, Wanted
 from provisioner.model.instance import Mode
 from provisioner.model.plan import Step
 from provisioner.planning.wire import WireState
 
 
-def specification_digest(specification: Specification, authority: AuthorityFacts, mode: Mode) -> str:
+def specification_digest(
+    specification: Wanted, authority: AuthorityFacts | None, mode: Mode, pinned_sha256: str | None = None
+) -> str:
     """Return the SHA-256 of what an instance's certificate should be, and by whom, and in which mode."""
-    return _sha256(_specification(specification, authority) | {"mode": mode.value})
+    return _sha256(_specification(specification, authority, pinned_sha256) | {"mode": mode.value})
 
 
 def plan_digest(
     desired: Desired,
-    authority: AuthorityFacts,
+    authority: AuthorityFacts | None,
     steps: tuple[Step, ...],
     state: WireState | None,
     leaf_sha256: str | None,
@@ -36,14 +38,21 @@ def plan_digest(
     )
 
 
-def _specification(specification: Specification, authority: AuthorityFacts) -> dict[str, object]:
+def _specification(
+    specification: Wanted, authority: AuthorityFacts | None, pinned_sha256: str | None = None
+) -> dict[str, object]:
+    if isinstance(specification, FilesSpecification):
+        return {"files": specification.name, "leaf": pinned_sha256}
+    if isinstance(specification, HostedSpecification):
+        return {"hosted": specification.identifier}
     return {
-        "authority": authority.certificate.sha256,
+        "authority": authority.certificate.sha256 if authority else None,
         "certificate": specification.name,
         "key": specification.key.value,
         "seconds": int(specification.valid_for.total_seconds()),
         "profile": specification.profile.value,
         "dns_names": sorted(specification.dns_names),
+        "ip_addresses": sorted(specification.ip_addresses),
         "subject": list(specification.subject.values()),
     }
 

@@ -3,27 +3,37 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from provisioner.model.certificate import AuthorityFacts, HostedCertificate, Leaf, Material
+from provisioner.model.certificate import AuthorityFacts, HostedCertificate, Leaf, Material, Pinned
 from provisioner.model.instance import DeviceCA, EndpointState, Instance
 from provisioner.model.intent import Hold, Intent
 from provisioner.model.reading import CanaryResult
+from provisioner.model.rehearsal import RehearsedSession
 from provisioner.planning.wire import View
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The leaf on the wire: what it says of itself, and whether the configured authority signed it."""
+    """The leaf on the wire: what it says of itself, and whether the configured authority signed it.
+
+    ``issuers`` tells which keys signed the served chain; ``known`` whether this state has worked with the leaf before.
+    """
 
     leaf: Leaf
     signed: bool
+    issuers: frozenset[str] = frozenset()
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A chain with its key in the key store, and whether the configured authority signed its leaf."""
+    """A chain with its key in the key store, and whether the configured authority signed its leaf.
+
+    ``issuers`` tells which keys signed the chain.
+    """
 
     material: Material
     signed: bool
+    issuers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,14 @@ class DeviceCAs:
 
 
 @dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """A rehearsal of one leaf: the sessions that a client had with its chain and key on loopback."""
+
+    sha256: str
+    sessions: tuple[RehearsedSession, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """Everything that a plan is made from.
 
@@ -51,11 +69,16 @@ class Observed:
         served: the leaf on the wire, when all addresses agree on one.
         hosted: hosted certificates under this tool's name for this certificate.
         kept: what the key store has for it, newest first.
-        authority: what is known of the owner's CA.
+        authority: what is known of the owner's CA, None where the configuration has none.
         device_cas: who will be let in after a switch.
         canary: the canary's session before any change, None when none was tried.
         intent: the open intent.
         hold: why the instance is left alone.
+        pinned: the leaf that files or an identifier stand for, None where certificates are issued here.
+        rehearsal: how a rehearsal of the candidate went, None where there was none.
+        strangers: identifiers of hosted certificates that would do, are not served, and that this state has never
+            worked with: they may have been rolled back by a run whose state was lost.
+        taken_back: an instance was taken back from the candidate, which was not verified since.
     """
 
     at: datetime
@@ -66,19 +89,30 @@ class Observed:
     served: Served | None
     hosted: tuple[HostedCertificate, ...]
     kept: tuple[Kept, ...]
-    authority: AuthorityFacts
+    authority: AuthorityFacts | None
     device_cas: DeviceCAs
     canary: CanaryResult | None
     intent: Intent | None
     hold: Hold | None
+    pinned: Pinned | None = None
+    rehearsal: Rehearsed | None = None
+    strangers: tuple[str, ...] = ()
+    taken_back: bool = False
 
     @property
     def state(self) -> EndpointState | None:
         """The endpoint's state as it can be gone back to, None when the wire shows none."""
         if self.view.state is None:
             return None
-        hosted = hosted_copy(self.hosted, self.served.leaf) if self.served else None
-        return EndpointState(self.view.state.mode, self.view.state.leaf, hosted.identifier if hosted else None)
+        return EndpointState(self.view.state.mode, self.view.state.leaf, self._served_identifier())
+
+    def _served_identifier(self) -> str | None:
+        if self.served is None:
+            return None
+        if self.pinned is not None and self.pinned.sha256 == self.served.leaf.sha256 and self.pinned.identifier:
+            return self.pinned.identifier
+        hosted = hosted_copy(self.hosted, self.served.leaf)
+        return hosted.identifier if hosted else None
 
 
 def hosted_copy(hosted: tuple[HostedCertificate, ...], leaf: Leaf) -> HostedCertificate | None:

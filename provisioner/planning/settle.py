@@ -66,6 +66,7 @@ class Watch:
         started: the monotonic time of the request, or of this run when an earlier one sent it.
         attended: a person does the work.
         interrupted: an earlier run saw the endpoint leave ``previous``.
+        patient: wait for a person who has not begun yet.
     """
 
     wanted: EndpointState
@@ -74,6 +75,7 @@ class Watch:
     started: float
     attended: bool = False
     interrupted: bool = False
+    patient: bool = True
     extended: bool = False
     streak: Streak | None = None
     _changed_at: float | None = None
@@ -165,7 +167,8 @@ class Watch:
     def _late(self, at: float, *, in_service: bool) -> Ending | None:
         begin = self._begin()
         if begin is None:
-            return Ending.UNCHANGED if at - self.started >= self.policy.deadline.total_seconds() else None
+            patience = self.policy.deadline.total_seconds() if self.patient else 0.0
+            return Ending.UNCHANGED if at - self.started >= patience else None
         over = at - begin - self._deadline()
         if over < 0 or over < self._grace():
             return None

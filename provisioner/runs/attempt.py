@@ -4,17 +4,20 @@ Level-triggered: an attempt never replays a script. Started again after a kill, 
 intent says was asked for, and plans anew.
 """
 
+from contextlib import AbstractContextManager
+from datetime import datetime
+
 from provisioner.errors import ProvisionerError, ServiceError
 from provisioner.model.desired import Desired
 from provisioner.model.event import EventKind
 from provisioner.model.finding import Finding
-from provisioner.model.instance import EndpointState, Mode
+from provisioner.model.instance import EndpointState
 from provisioner.model.intent import Action, Intent
 from provisioner.model.outcome import InstanceResult, Outcome
 from provisioner.model.plan import Plan, StepKind
 from provisioner.planning.checks import Permissions
 from provisioner.planning.observed import Observed
-from provisioner.planning.planner import plan
+from provisioner.planning.planner import plan, rollback_target
 from provisioner.planning.settle import Ending
 from provisioner.runs import results
 from provisioner.runs.changing import Changer, describe_target
@@ -27,6 +30,8 @@ from provisioner.runs.undoing import Undoer
 from provisioner.runs.watching import Watched, Watcher
 
 _MOST_STEPS = 6
+_MOST_REQUESTS = 2
+_MAKING_SECONDS = 120.0
 
 
 class Attempt:
@@ -61,7 +66,9 @@ class Attempt:
         self.journal = Journal(run, command, desired, seams.records, seams.reads.clock)
         self._looker = Looker(desired.endpoint, seams.reads)
         self._observer = Observer(desired, seams, self._looker)
-        self.watcher = Watcher(desired, seams.reads, self.journal, self._looker, self._observer)
+        self.watcher = Watcher(
+            desired, seams.reads, self.journal, self._looker, self._observer, patient=not permissions.unattended
+        )
         self.changer = Changer(desired, seams, self.journal, self.watcher)
         self.undoer = Undoer(desired, seams, self.journal, self.changer, self.watcher)
         self._observed: Observed | None = None
@@ -104,10 +111,16 @@ class Attempt:
         """The converged result of an intent that was taken up, None when there was none."""
         return self._taken_up
 
+    @property
+    def observed(self) -> Observed:
+        """What was observed last."""
+        assert self._observed is not None
+        return self._observed
+
     def prepare(self) -> Plan:
         """Observe and return the plan; nothing is changed."""
         self._observed = self._observer.observe()
-        made = self._plan(self._observed)
+        made = self._plan_rehearsed()
         self.journal.tell(
             EventKind.PLANNED,
             "; ".join(f"{step.kind.value} {step.subject}" for step in made.steps) or "nothing to do",
@@ -117,32 +130,72 @@ class Attempt:
         return made
 
     def carry_out(self, made: Plan) -> InstanceResult:
-        """Do what the plan says, planning anew after each step, and return how it ended."""
+        """Make ready, then switch: do what the plan says and return how it ended."""
+        ready = self.make_ready(made)
+        return ready if isinstance(ready, InstanceResult) else self.switch(ready)
+
+    def make_ready(self, made: Plan) -> Plan | InstanceResult:
+        """Make and host the certificate, planning anew after each step; nobody is disconnected.
+
+        Returns:
+            The plan in which only the switch is left, or the result when that ends the run.
+        """
         if made.refusals:
             return results.refused(self.desired, made)
         if self._permissions.release or any(item.reason == "hold-lifted" for item in made.findings):
             self.journal.release()
+        if made.making:
+            with self._certificate_lock():
+                self._observed = self._observer.with_kept(self.observed)
+                made = self._make(self._plan_rehearsed())
+        if not made.steps:
+            self.journal.close_intent()
+            return self._taken_up or results.unchanged(self.desired, made)
+        return results.refused(self.desired, made) if made.refusals else made
+
+    def served_expiry(self) -> datetime | None:
+        """Return when the certificate on the wire expires, None when that can't be seen; asks the wire alone."""
+        return self._observer.served_expiry()
+
+    def _certificate_lock(self) -> AbstractContextManager[None]:
+        """Hold the certificate, so that runs on instances that share it make it once."""
+        name = f"certificate {self.desired.specification.name}"
+        return self._seams.records.locks.hold(name, self.journal.run, wait=_MAKING_SECONDS)
+
+    def _make(self, made: Plan) -> Plan:
         for _ in range(_MOST_STEPS):
-            if not made.steps:
-                self.journal.close_intent()
-                return self._taken_up or results.unchanged(self.desired, made)
-            if made.refusals:
-                return results.refused(self.desired, made)
-            assert self._observed is not None
-            if made.steps[0].kind is StepKind.SWITCH:
-                return self._switch(made, self._observed)
-            self._observed = self._step(made, self._observed)
-            made = self._plan(self._observed)
+            if made.refusals or not made.making:
+                return made
+            self._observed = self._step(made, self.observed)
+            made = self._plan_rehearsed()
         raise ProvisionerError(f"{self.desired.name}: the plan does not come to an end; the endpoint was not touched")
 
+    def _plan_rehearsed(self) -> Plan:
+        """Plan, rehearsing first what would be switched to."""
+        made = self._plan(self.observed)
+        if made.leaf is None or not made.switches:
+            return made
+        self._observed = self._observer.rehearsed(self.observed)
+        return self._plan(self.observed)
+
     def _plan(self, observed: Observed) -> Plan:
-        return plan(self.desired, observed, self._permissions, attended=self._seams.switch.attended)
+        target = EndpointState(self.desired.mode)
+        back = rollback_target(self.desired, observed.state, previous_valid=True)
+        return plan(
+            self.desired,
+            observed,
+            self._permissions,
+            attended=self._seams.driver(target, observed.state).attended,
+            undo_attended=back is not None and self._seams.driver(back, target).attended,
+        )
 
     def _step(self, made: Plan, observed: Observed) -> Observed:
         self.watcher.heed_stop()
-        if made.steps[0].kind is StepKind.ISSUE:
+        if made.steps[0].kind in {StepKind.ISSUE, StepKind.IMPORT}:
             leaf = self._seams.reads.issuer.issue(self.desired.specification)
-            self.journal.tell(EventKind.ISSUED, f"issued leaf {leaf.sha256[:16]} ({leaf.key})", sha256=leaf.sha256)
+            self.journal.meet(leaf.sha256)
+            verb = "issued" if made.steps[0].kind is StepKind.ISSUE else "took in"
+            self.journal.tell(EventKind.ISSUED, f"{verb} leaf {leaf.sha256[:16]} ({leaf.key})", sha256=leaf.sha256)
             return self._observer.with_kept(observed)
         assert made.leaf is not None
         hosted, uploaded = Host(self.desired, self._seams.reads).ensure(made.leaf, observed.hosted)
@@ -152,15 +205,16 @@ class Attempt:
         )
         return self._observer.plus_hosted(observed, hosted)
 
-    def _switch(self, made: Plan, observed: Observed) -> InstanceResult:
+    def switch(self, made: Plan) -> InstanceResult:
+        """Ask for what a plan wants that has nothing left but the switch, wait, verify, and return how it ended."""
+        assert made.target is not None
         if not self.watcher.await_in_service():
             raise ServiceError(
                 f"{self.desired.name}: the instance is not in service; the endpoint was not touched",
                 hint=f"provisioner status {self.desired.name}",
             )
-        leaf = made.leaf.sha256 if made.leaf and made.mode is Mode.MUTUAL else None
-        target = EndpointState(made.mode, leaf, made.identifier if leaf else None)
-        intent, watched = self.changer.request(Action.SWITCH, target, observed.state, left_out=observed.left_out)
+        observed = self.observed
+        intent, watched = self.changer.request(Action.SWITCH, made.target, observed.state, left_out=observed.left_out)
         return self._end_of_switch(intent, watched, made.findings)
 
     def _end_of_switch(self, intent: Intent, watched: Watched, findings: tuple[Finding, ...]) -> InstanceResult:
@@ -178,6 +232,7 @@ class Attempt:
             )
         if watched.ending is Ending.UNSEEN:
             self.journal.mark_looked_through(intent)
+            self._hold_after_repeat(intent)
             return results.ended(
                 self.desired,
                 Outcome.FAILED,
@@ -201,6 +256,11 @@ class Attempt:
         if watched.ending is Ending.DOWN_OUT_OF_SERVICE:
             return self.undoer.broken(watched, watched.ending.value)
         return self.undoer.undo(intent, watched)
+
+    def _hold_after_repeat(self, intent: Intent) -> None:
+        """Put an unattended instance on hold whose request was repeated and again not seen to act."""
+        if self._permissions.unattended and intent.attempts >= _MOST_REQUESTS:
+            self.undoer.hold(f"{intent.attempts} requests had no effect")
 
     def _take_up_rollback(self, intent: Intent) -> InstanceResult:
         if intent.looked_through:

@@ -72,8 +72,19 @@ class Journal:
             commanded=commanded,
             left_out=left_out,
         )
+        if target.leaf is not None:
+            self.meet(target.leaf)
         self._records.intents.save(intent)
         return intent
+
+    def meet(self, sha256: str) -> None:
+        """Record that this state works with a leaf."""
+        self._records.leaves.meet(sha256, self._clock.now())
+
+    def distrust(self, sha256: str | None) -> None:
+        """Record that the endpoint was taken back from a leaf; unattended runs leave it alone from then on."""
+        if sha256 is not None:
+            self._records.leaves.distrust(sha256, self._clock.now())
 
     def mark_interrupted(self, intent: Intent) -> Intent:
         """Record that the wire left the state before the request."""
@@ -90,6 +101,8 @@ class Journal:
     def verified(self, state: EndpointState, previous: EndpointState | None) -> None:
         """Record that the endpoint was verified in a state, and close the intent."""
         self._records.history.switched(self._desired.name, state, previous, self._clock.now())
+        if state.leaf is not None:
+            self._records.leaves.trust(state.leaf)
         self.close_intent()
 
     def hold(self, reason: str, specification: str) -> None:

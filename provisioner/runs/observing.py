@@ -3,13 +3,16 @@
 import hashlib
 import ssl
 from dataclasses import replace
+from datetime import datetime
 
 from provisioner.errors import RejectedError, UnusableError
-from provisioner.model.certificate import HostedCertificate
+from provisioner.model.certificate import HostedCertificate, HostedSpecification, Material, Pinned
 from provisioner.model.desired import Desired
 from provisioner.model.instance import DeviceCA, Instance, Mode
 from provisioner.model.reading import CanaryResult, Reading
-from provisioner.planning.observed import DeviceCAs, Kept, Observed, Served
+from provisioner.planning.observed import DeviceCAs, Kept, Observed, Rehearsed, Served
+from provisioner.planning.planner import candidate_of
+from provisioner.planning.strangers import strangers
 from provisioner.planning.wire import Look, View, unreachable, view
 from provisioner.runs.looking import Looker
 from provisioner.runs.seams import Records, Seams
@@ -33,43 +36,79 @@ class Observer:
     def observe(self) -> Observed:
         """Return everything. Raises ``ServiceError``, ``UnresolvedError``, ``UnusableError``."""
         desired, reads = self._desired, self._reads
-        authority = reads.issuer.authority()
+        authority, pinned = reads.issuer.authority(), self._pinned()
         reads.resolver.resolve(desired.endpoint)
         listed = self._repeater.read(lambda: reads.instances.list(desired.region))
         instance = _pick(listed, desired.id)
         reading = self._looker.look()
         left_out = unreachable(reading)
         seen = view(reading, left_out) if len(left_out) < len(reading.addresses) else view(reading)
-        return Observed(
+        hosted = self._repeater.read(lambda: reads.hosted.find(desired.hosted_prefix))
+        served = self._served(reading, seen)
+        observed = Observed(
             at=reads.clock.now(),
             instance=instance,
             others=tuple(item.id for item in listed if item.region == desired.region),
             view=seen,
             left_out=left_out if seen.look is Look.UP else (),
-            served=self._served(reading, seen),
-            hosted=self._repeater.read(lambda: reads.hosted.find(desired.hosted_prefix)),
+            served=served,
+            hosted=hosted,
             kept=self.kept(),
             authority=authority,
-            device_cas=self._device_cas(instance, authority.certificate.sha256),
+            device_cas=self._device_cas(instance, authority.certificate.sha256 if authority else ""),
             canary=self._canary(reading, seen, left_out),
             intent=self._records.intents.open(desired.name),
             hold=self._records.holds.get(desired.name),
+            pinned=pinned,
         )
+        leaves = self._records.leaves
+        taken_back = pinned is not None and pinned.sha256 is not None and leaves.distrusted(pinned.sha256)
+        return replace(observed, strangers=strangers(desired, observed, leaves.knows), taken_back=taken_back)
+
+    def rehearsed(self, observed: Observed) -> Observed:
+        """Return the observation with a rehearsal of the certificate that would be switched to, if it is kept here."""
+        candidate = candidate_of(self._desired, observed)
+        if candidate is None:
+            return observed
+        leaf = candidate.material.leaf.sha256
+        observed = replace(observed, taken_back=self._records.leaves.distrusted(leaf))
+        if observed.rehearsal is not None and observed.rehearsal.sha256 == leaf:
+            return observed
+        files = self._reads.key_store.files(self._desired.specification.name, leaf)
+        device_cas = tuple(
+            item.certificate_pem for item in observed.device_cas.registered if item.active and item.certificate_pem
+        )
+        sessions = self._reads.rehearsal.rehearse((self._desired.endpoint.host,), files, device_cas)
+        return replace(observed, rehearsal=Rehearsed(leaf, sessions))
 
     def status(self) -> int | None:
         """Return the instance's status, None when the directory does not have it. Raises ``ServiceError``."""
         found = _pick(self._reads.instances.list(self._desired.region), self._desired.id)
         return found.status if found else None
 
+    def served_expiry(self) -> datetime | None:
+        """Return when the certificate on the wire expires, None when that can't be seen."""
+        reading = self._looker.look()
+        served = self._served(reading, view(reading, unreachable(reading)))
+        return served.leaf.not_after if served else None
+
     def kept(self) -> tuple[Kept, ...]:
         """Return what the key store has for the certificate, newest first."""
         store, name = self._reads.key_store, self._desired.specification.name
         found = (store.material(name, leaf.sha256) for leaf in store.leaves(name))
-        return tuple(
-            Kept(item, self._reads.issuer.signed(_der(store.chain_pem(name, item.leaf.sha256))))
-            for item in found
-            if item
-        )
+        return tuple(self._kept(item, store.chain_pem(name, item.leaf.sha256)) for item in found if item)
+
+    def _kept(self, item: Material, chain_pem: str) -> Kept:
+        chain = _ders(chain_pem)
+        return Kept(item, self._reads.issuer.signed(chain[0]), self._reads.reader.issuers(chain))
+
+    def _pinned(self) -> Pinned | None:
+        wanted = self._desired.specification
+        if isinstance(wanted, HostedSpecification):
+            found = self._repeater.read(lambda: self._reads.hosted.by_identifier(wanted.identifier))
+            return None if found is None else _pinned_hosted(found)
+        leaf = self._reads.issuer.pinned()
+        return None if leaf is None else Pinned(leaf.sha256, leaf.dns_names, leaf.key, leaf.not_before, leaf.not_after)
 
     def with_kept(self, observed: Observed) -> Observed:
         """Return the observation with the key store looked at again."""
@@ -83,11 +122,13 @@ class Observer:
     def _served(self, reading: Reading, seen: View) -> Served | None:
         if seen.state is None:
             return None
-        der = next(item.chain[0] for item in reading.addresses if item.leaf_sha256 == seen.state.leaf and item.chain)
+        chain = next(item.chain for item in reading.addresses if item.leaf_sha256 == seen.state.leaf and item.chain)
         try:
-            return Served(self._reads.reader.read(der), self._reads.issuer.signed(der))
+            leaf = self._reads.reader.read(chain[0])
         except UnusableError:
             return None
+        known = self._records.leaves.knows(leaf.sha256)
+        return Served(leaf, self._reads.issuer.signed(chain[0]), self._reads.reader.issuers(chain), known)
 
     def _device_cas(self, instance: Instance | None, authority_sha256: str) -> DeviceCAs:
         if instance is None or self._desired.mode is Mode.ONE_WAY:
@@ -112,9 +153,22 @@ def _pick(listed: tuple[Instance, ...], wanted: str) -> Instance | None:
     return next((item for item in listed if item.id == wanted), None)
 
 
+def _pinned_hosted(found: HostedCertificate) -> Pinned:
+    return Pinned(
+        found.sha256, found.dns_names, found.key or "", found.not_before, found.not_after, identifier=found.identifier
+    )
+
+
 def _der(chain_pem: str) -> bytes:
+    return _ders(chain_pem)[0]
+
+
+def _ders(chain_pem: str) -> tuple[bytes, ...]:
     end = "-----END CERTIFICATE-----"
-    return ssl.PEM_cert_to_DER_cert(chain_pem[: chain_pem.index(end) + len(end)] + "\n")
+    blocks = [block + end for block in chain_pem.split(end)[:-1]]
+    if not blocks:
+        raise ValueError("no certificate")
+    return tuple(ssl.PEM_cert_to_DER_cert(block[block.index("-----BEGIN") :] + "\n") for block in blocks)
 
 
 def _sha256(device_ca: DeviceCA) -> str:

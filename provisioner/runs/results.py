@@ -1,8 +1,10 @@
 """Results: how each end of a run is put into words, with the state the endpoint is in now and the next command."""
 
+from dataclasses import replace
+
 from provisioner.errors import InterruptedRunError, ProvisionerError
 from provisioner.model.desired import Desired
-from provisioner.model.finding import Finding
+from provisioner.model.finding import Finding, Severity
 from provisioner.model.outcome import InstanceResult, Outcome, outcome_of
 from provisioner.model.plan import Plan
 from provisioner.planning.wire import View, describe, mode_words
@@ -21,6 +23,25 @@ def unchanged(desired: Desired, plan: Plan) -> InstanceResult:
         fingerprint_sha256=plan.served,
         hosted_identifier=plan.previous.identifier if plan.previous else None,
         findings=plan.findings,
+    )
+
+
+def waits(desired: Desired, plan: Plan, when: str, finding: Finding) -> InstanceResult:
+    """Return the result of an unattended run that has made everything ready and waits for its window."""
+    result = unchanged(desired, plan)
+    message = f"{desired.name}: everything is ready, the switch waits until {when}; the endpoint is as before"
+    return replace(result, message=message, findings=(*plan.findings, finding))
+
+
+def refused_because(desired: Desired, reason: str, message: str, hint: str) -> InstanceResult:
+    """Return the result of a run that was refused before anything was looked at."""
+    return InstanceResult(
+        name=desired.name,
+        id=desired.id,
+        outcome=Outcome.REFUSED,
+        message=f"{desired.name}: {message}; nothing was changed",
+        hint=hint,
+        findings=(Finding(reason, message, Severity.REFUSAL, hint),),
     )
 
 

@@ -58,6 +58,8 @@ class Rollback:
             undoer.hold(f"rolled back to {describe_target(target)}, as asked")
             return self._there_already(target, seen)
         previous = EndpointState(seen.state.mode, seen.state.leaf) if seen.state else None
+        if previous is not None and previous.mode is Mode.MUTUAL and previous.leaf != target.leaf:
+            journal.distrust(previous.leaf)
         return undoer.roll_back(target, previous, "as asked", left_out=left_out, commanded=True)
 
     def _may_still_act(self, intent: Intent) -> bool:

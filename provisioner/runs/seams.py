@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from provisioner.model.instance import EndpointState, Mode
 from provisioner.ports import (
+    Backoffs,
     Canary,
     CertificateIssuer,
     CertificateReader,
@@ -16,7 +18,9 @@ from provisioner.ports import (
     Instances,
     Intents,
     KeyStore,
+    Leaves,
     Locks,
+    Rehearsal,
     Resolver,
     WireProbe,
 )
@@ -35,6 +39,7 @@ class Reads:
     issuer: CertificateIssuer
     key_store: KeyStore
     reader: CertificateReader
+    rehearsal: Rehearsal
     clock: Clock
 
 
@@ -46,13 +51,26 @@ class Records:
     holds: Holds
     history: History
     locks: Locks
+    leaves: Leaves
+    backoffs: Backoffs
     events: EventSink
 
 
 @dataclass(frozen=True, slots=True)
 class Seams:
-    """Everything a run on one instance needs."""
+    """Everything a run on one instance needs; ``rotating`` is the driver that changes certificates in mutual mode."""
 
     reads: Reads
     records: Records
     switch: EndpointSwitch
+    rotating: EndpointSwitch | None = None
+
+    def driver(self, target: EndpointState, before: EndpointState | None) -> EndpointSwitch:
+        """Return the driver for a change: the rotating one where the endpoint is in mutual mode and stays in it.
+
+        Args:
+            target: what is asked for.
+            before: the state now, None when it is down or mixed.
+        """
+        stays = target.mode is Mode.MUTUAL and (before is None or before.mode is Mode.MUTUAL)
+        return self.rotating if self.rotating is not None and stays else self.switch

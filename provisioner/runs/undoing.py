@@ -37,6 +37,7 @@ class Undoer:
     def undo(self, intent: Intent, watched: Watched) -> InstanceResult:
         """Roll a failed switch back and return how that ended."""
         why = f"{watched.ending.value}: {watched.view.words}"
+        self._journal.distrust(intent.target.leaf)
         target = rollback_target(self._desired, intent.previous, previous_valid=self._still_valid(intent.previous))
         if target is None:
             self._journal.close_intent()
@@ -103,6 +104,7 @@ class Undoer:
 
     def reverted(self, intent: Intent, watched: Watched) -> InstanceResult:
         """Return the result of a change that the cloud took back by itself: nothing more is requested."""
+        self._journal.distrust(intent.target.leaf)
         self._journal.close_intent()
         self.hold("the endpoint went back by itself to the state before the request")
         return results.ended(
@@ -142,13 +144,17 @@ class Undoer:
 
     def hold(self, why: str) -> None:
         """Put the instance on hold."""
+        self._journal.hold(why, self.specification_digest())
+
+    def specification_digest(self) -> str:
+        """Return the digest of the specification in force, empty when it can't be told."""
+        issuer = self._seams.reads.issuer
         try:
-            authority = self._seams.reads.issuer.authority()
+            authority, pinned = issuer.authority(), issuer.pinned()
         except UnusableError:
-            digest = ""
-        else:
-            digest = specification_digest(self._desired.specification, authority, self._desired.mode)
-        self._journal.hold(why, digest)
+            return ""
+        wanted, mode = self._desired.specification, self._desired.mode
+        return specification_digest(wanted, authority, mode, pinned.sha256 if pinned else None)
 
     def _still_valid(self, previous: EndpointState | None) -> bool:
         if previous is None or not restorable(previous) or previous.identifier is None:

@@ -6,7 +6,7 @@ from provisioner.errors import InterruptedRunError, ServiceError
 from provisioner.model.desired import Desired
 from provisioner.model.event import EventKind
 from provisioner.model.instance import EndpointState, Status, status_label
-from provisioner.model.intent import Intent
+from provisioner.model.intent import Action, Intent
 from provisioner.model.outcome import Evidence
 from provisioner.model.reading import Reading
 from provisioner.planning.settle import Ending, Watch
@@ -56,9 +56,26 @@ class Watcher:
     """Waits on the wire; tolerant of every failure that a restart causes, of the service's included.
 
     Every tick looks whether another run asks this one to stop.
+
+    Args:
+        desired: what is wanted.
+        reads: the ports.
+        journal: of this run.
+        looker: takes readings.
+        observer: reads the status.
+        patient: wait for a person who has not begun yet; otherwise one look tells that nothing was changed.
     """
 
-    def __init__(self, desired: Desired, reads: Reads, journal: Journal, looker: Looker, observer: Observer) -> None:
+    def __init__(
+        self,
+        desired: Desired,
+        reads: Reads,
+        journal: Journal,
+        looker: Looker,
+        observer: Observer,
+        *,
+        patient: bool = True,
+    ) -> None:
         self._desired = desired
         self._clock = reads.clock
         self._journal = journal
@@ -67,6 +84,7 @@ class Watcher:
         self._status: int | None = None
         self._status_at: float | None = None
         self._canary = reads.canary is not None
+        self._patient = patient
 
     def follow(self, intent: Intent, *, attended: bool) -> Watched:
         """Wait until the intent's request has had its effect, or the wait ends otherwise."""
@@ -77,6 +95,7 @@ class Watcher:
             started=self._clock.monotonic(),
             attended=attended,
             interrupted=intent.interrupted,
+            patient=self._patient or intent.action is Action.ROLLBACK,
         )
         self._status_at = None
         marked = intent.interrupted

@@ -2,6 +2,7 @@
 
 import re
 from ipaddress import ip_address
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 _LONGEST_NAME = 253
@@ -58,6 +59,15 @@ def split_endpoint(value: str) -> tuple[str, int]:
     if not host or (colon and not port.isdigit()):
         raise ValueError("expected HOST or HOST:PORT")
     return host, _port(port or None)
+
+
+def check_timezone(name: str) -> str:
+    """Return the name of a time zone. Raises ``ValueError`` for an unknown one."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone; expected a name such as UTC or Asia/Shanghai") from None
+    return name
 
 
 def check_state(url: str) -> str:

@@ -7,13 +7,23 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
 from provisioner.model.certificate import KeyType, Profile
 from provisioner.model.desired import RollbackTarget
 from provisioner.model.instance import Mode
+from provisioner.planning import windows
 from provisioner.settings.durations import parse_duration
-from provisioner.settings.names import check_dns_names, check_state, parse_endpoint
+from provisioner.settings.names import check_dns_names, check_state, check_timezone, parse_endpoint
 from provisioner.settings.secrets import SecretReference
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
@@ -124,15 +134,17 @@ class Subject(Section):
         return self
 
 
-class CertificateSettings(Section):
-    """What a certificate should be."""
+RenewBefore = Annotated[int, Field(ge=0)] | None
+_RENEWAL = "renewal is due so many days before expiry; a third of the lifetime when left out"
+
+
+class IssuedCertificate(Section):
+    """What a certificate that is issued here should be."""
 
     source: Literal["authority"] = Field(default="authority", description="issued here by [authority]")
     key: KeyType = Field(default=KeyType.RSA_2048, description="key type")
     valid_days: Annotated[int, Field(ge=1, le=3650)] = Field(default=500, description="lifetime in days")
-    renew_before_days: Annotated[int, Field(ge=0)] | None = Field(
-        default=None, description="renewal is due so many days before expiry; a third of the lifetime when left out"
-    )
+    renew_before_days: RenewBefore = Field(default=None, description=_RENEWAL)
     profile: Profile = Field(
         default=Profile.STRICT, description='"guide" carries the exact extensions of Alibaba\'s guide'
     )
@@ -140,10 +152,69 @@ class CertificateSettings(Section):
     subject: Subject = Field(description="the distinguished name")
 
     @model_validator(mode="after")
-    def _renewal_within_lifetime(self) -> "CertificateSettings":
+    def _renewal_within_lifetime(self) -> "IssuedCertificate":
         if self.renew_before_days is not None and self.renew_before_days >= self.valid_days:
             raise ValueError(f"renew_before_days must be less than valid_days ({self.valid_days})")
         return self
+
+
+class FilesCertificate(Section):
+    """A certificate that you have as files, such as a purchased one; the files are its specification."""
+
+    source: Literal["files"] = Field(description="taken from the files named here")
+    certificate: Path = Field(description="PEM file with the certificate and its chain in any order, or a PKCS#12 file")
+    private_key: Path | None = Field(default=None, description="PEM file with the key, unless `certificate` holds it")
+    private_key_password: SecretReference | None = Field(
+        default=None, description="password of the key or of the PKCS#12 file, by reference"
+    )
+    keep_root: bool = Field(default=False, description="send the root along when the files hold it")
+    trust: Path | None = Field(
+        default=None, description="PEM file with the root that clients trust; the system's store when left out"
+    )
+    renew_before_days: RenewBefore = Field(default=None, description=_RENEWAL)
+
+
+class HostedCertificateSettings(Section):
+    """A certificate that is hosted already; its identifier is its specification."""
+
+    source: Literal["hosted"] = Field(description="hosted in Certificate Management Service already")
+    identifier: Annotated[str, Field(pattern=r"^\d+-[a-z0-9-]+$")] = Field(
+        description="its CertIdentifier, such as 14000001-cn-hangzhou"
+    )
+    trust: Path | None = Field(
+        default=None, description="PEM file with the root that clients trust; the system's store when left out"
+    )
+    renew_before_days: RenewBefore = Field(default=None, description=_RENEWAL)
+
+
+def _source(value: object) -> str:
+    found = value.get("source", "authority") if isinstance(value, dict) else getattr(value, "source", "authority")
+    return f"[{found}]"
+
+
+# The tags are in brackets, so that they are not taken for keys in messages.
+CertificateSettings = Annotated[
+    Annotated[IssuedCertificate, Tag("[authority]")]
+    | Annotated[FilesCertificate, Tag("[files]")]
+    | Annotated[HostedCertificateSettings, Tag("[hosted]")],
+    Discriminator(
+        _source,
+        custom_error_type="source",
+        custom_error_message='source is one of "authority", "files" and "hosted"',
+    ),
+]
+
+
+class WindowSettings(Section):
+    """When unattended switches may begin."""
+
+    cron: Annotated[str, AfterValidator(windows.check_cron)] = Field(
+        description='when it opens: five fields, such as "0 2 * * SUN"'
+    )
+    duration: Duration = Field(description="how long it stays open; at least twice waiting.deadline")
+    timezone: Annotated[str, AfterValidator(check_timezone)] = Field(
+        default="UTC", description="of the cron expression, such as Asia/Shanghai"
+    )
 
 
 class CanarySettings(Section):
@@ -194,6 +265,19 @@ class InstanceSettings(Section):
         min_length=1,
         description='where a failed change goes back to: the first that applies; "none" leaves it',
     )
+    rotate_with: Literal["switch", "sni"] = Field(
+        default="switch", description='how a new certificate is set in mutual mode: "sni" is the published SetSniConfig'
+    )
+    sni_owns_mapping: bool = Field(
+        default=False, description="this tool may replace the whole SNI mapping, which can't be read back"
+    )
+    unattended: bool = Field(default=False, description="rotate may act on it with nobody watching")
+    allow_attended_rollback: bool = Field(
+        default=False, description="rotate may act although the only way back needs a person"
+    )
+    window: WindowSettings | None = Field(
+        default=None, description="when unattended switches may begin; at any time when left out"
+    )
     canary: CanarySettings | None = Field(default=None, description="a real device session, recommended")
 
     @model_validator(mode="after")
@@ -202,6 +286,15 @@ class InstanceSettings(Section):
             raise ValueError("on_failure names a target twice")
         if RollbackTarget.NONE in self.on_failure[:-1]:
             raise ValueError('"none" can only be the last of on_failure')
+        return self
+
+    @model_validator(mode="after")
+    def _mapping_is_owned(self) -> "InstanceSettings":
+        if self.rotate_with == "sni" and not self.sni_owns_mapping:
+            raise ValueError(
+                'rotate_with = "sni" replaces the whole SNI mapping, made elsewhere or not: it needs '
+                "sni_owns_mapping = true"
+            )
         return self
 
 

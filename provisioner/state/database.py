@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from provisioner.errors import StateError
 from provisioner.ports import Clock
+from provisioner.state.caution import SqlBackoffs, SqlLeaves
 from provisioner.state.history import SqlHistory
 from provisioner.state.locks import FileLocks
 from provisioner.state.records import SqlHolds, SqlIntents
@@ -106,9 +107,9 @@ class Database:
                 "nothing was changed",
                 hint="use the newer release of provisioner",
             )
-        if empty and create:
+        if (empty and create) or 0 < found < SCHEMA_VERSION:
             with self.writing() as connection:
-                metadata.create_all(connection)
+                metadata.create_all(connection)  # what is there stays: every release so far only added tables
                 connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif found != SCHEMA_VERSION:
             raise StateError(
@@ -124,6 +125,8 @@ class State:
         intents: what was asked for.
         holds: instances that are left alone.
         history: past runs.
+        leaves: the leaves that were worked with.
+        backoffs: instances that unattended runs leave alone for a while.
         locks: one run per instance at a time.
     """
 
@@ -132,6 +135,8 @@ class State:
         self.intents = SqlIntents(self._database)
         self.holds = SqlHolds(self._database)
         self.history = SqlHistory(self._database)
+        self.leaves = SqlLeaves(self._database)
+        self.backoffs = SqlBackoffs(self._database)
         self.locks = FileLocks(path.parent / "locks", self._database, clock)
 
     def close(self) -> None:

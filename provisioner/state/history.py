@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from provisioner.model.event import Event
@@ -83,18 +83,6 @@ class SqlHistory:
         with self._database.reading() as connection:
             row = connection.execute(query).mappings().first()
         return None if row is None else read_state(row, "previous")
-
-    def knows_leaf(self, instance: str, sha256: str) -> bool:
-        """Tell whether this leaf was ever the target of an intent or a verified state here."""
-        verified, asked = tables.endpoints, tables.intents
-        queries = (
-            select(verified.c.number).where(
-                verified.c.instance == instance, or_(verified.c.leaf == sha256, verified.c.previous_leaf == sha256)
-            ),
-            select(asked.c.instance).where(asked.c.instance == instance, asked.c.target_leaf == sha256),
-        )
-        with self._database.reading() as connection:
-            return any(connection.execute(query.limit(1)).first() is not None for query in queries)
 
     def last_run(self, instance: str) -> PastRun | None:
         """Return the latest run that could change something."""

@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, RowMapping, delete, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, RowMapping, Table, delete, select
+from sqlalchemy.dialects.sqlite import Insert, insert
 
 from provisioner.model.instance import EndpointState, Mode
 from provisioner.model.intent import Action, Hold, Intent
@@ -53,7 +53,7 @@ class SqlIntents:
             "left_out": json.dumps(list(intent.left_out)),
         }
         with self._database.writing() as connection:
-            connection.execute(_upsert(tables.intents, values, "instance"))
+            connection.execute(upsert(tables.intents, values, "instance"))
 
     def close(self, instance: str) -> None:
         """Close the open intent; nothing happens when there is none."""
@@ -86,7 +86,7 @@ class SqlHolds:
             "specification": hold.specification,
         }
         with self._database.writing() as connection:
-            connection.execute(_upsert(tables.holds, values, "instance"))
+            connection.execute(upsert(tables.holds, values, "instance"))
 
     def release(self, instance: str) -> None:
         """Lift the hold; nothing happens when there is none."""
@@ -138,5 +138,7 @@ def _intent(row: RowMapping) -> Intent:
     )
 
 
-def _upsert(table: Any, values: dict[str, Any], key: str) -> Any:  # noqa: ANN401  SQLAlchemy's own types
-    return insert(table).values(values).on_conflict_do_update(index_elements=[key], set_=values)
+def upsert(table: Table, values: dict[str, Any], key: str, only: tuple[str, ...] = ()) -> Insert:
+    """Return a statement that writes a row, replacing the one with the same key, or only some columns of it."""
+    changed = {name: values[name] for name in only} if only else values
+    return insert(table).values(values).on_conflict_do_update(index_elements=[key], set_=changed)

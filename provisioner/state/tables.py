@@ -2,7 +2,7 @@
 
 from sqlalchemy import Boolean, Column, Float, Integer, MetaData, String, Table, Text
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -74,6 +74,24 @@ endpoints = Table(
     Column("previous_mode", String),
     Column("previous_leaf", String),
     Column("previous_identifier", String),
+)
+
+leaves = Table(
+    "leaves",
+    metadata,
+    Column("sha256", String, primary_key=True),
+    Column("met", String, nullable=False),
+    Column("distrusted", Boolean, nullable=False),
+)
+
+backoffs = Table(
+    "backoffs",
+    metadata,
+    Column("instance", String, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("until", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("specification", String, nullable=False),
 )
 
 stop_requests = Table(

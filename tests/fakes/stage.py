@@ -12,13 +12,16 @@ from provisioner.model.instance import Endpoint, EndpointState, Mode
 from provisioner.model.outcome import InstanceResult
 from provisioner.model.plan import Plan
 from provisioner.planning.checks import Permissions
+from provisioner.ports import EndpointSwitch
 from provisioner.runs.attempt import Attempt
 from provisioner.runs.fleet import Fleet
 from provisioner.runs.rollback import Rollback
+from provisioner.runs.rotation import Rotation
 from provisioner.runs.seams import Reads, Records, Seams
 from tests.fakes.clock import FakeClock
 from tests.fakes.memory import MemoryHosting, MemoryRecords
 from tests.fakes.pki import FakePki
+from tests.fakes.rehearsal import FakeRehearsal
 from tests.fakes.world import ALIBABA, Directory, Registry, World
 
 NAME = "prod"
@@ -65,6 +68,8 @@ class Stage:
         self.pki = FakePki(self.clock)
         self.hosting = MemoryHosting(self.pki)
         self.world = World(self.clock, _Identified(self), _sha256, attended=attended)
+        self.rotating: EndpointSwitch | None = None
+        self.rehearsal = FakeRehearsal()
         self.records = MemoryRecords()
         self.events: list[Event] = []
         self.approved: list[Plan] = []
@@ -72,9 +77,22 @@ class Stage:
         self.pki.stranger(ALIBABA)
         self._runs = 0
 
+    def twin(self) -> "Stage":
+        """Return another machine for the same instance, with the same authority, its key store and state empty."""
+        other = Stage(self.desired)
+        other.clock, other.hosting, other.world = self.clock, self.hosting, self.world
+        other.pki = FakePki(self.clock, twin=self.pki)
+        return other
+
     def apply(self, **permissions: bool) -> InstanceResult:
         """Run ``apply`` and return how it ended."""
         return self._run("apply", Permissions(**permissions))[0]
+
+    def rotate_unattended(self) -> InstanceResult:
+        """Run ``rotate`` and return how it ended."""
+        attempt = self._attempt("rotate", Permissions(unattended=True))
+        records = self.records
+        return Rotation([attempt], records.locks, records.backoffs, self.clock, attempt.journal.run).run()[0]
 
     def resume(self) -> tuple[InstanceResult, ...]:
         """Run ``resume`` and return how it ended."""
@@ -92,6 +110,7 @@ class Stage:
 
     def rotate(self, key: KeyType = KeyType.EC_P256) -> None:
         """Ask for another key type."""
+        assert isinstance(self.desired.specification, Specification)
         specification = replace(self.desired.specification, key=key)
         self.desired = replace(self.desired, specification=specification)
 
@@ -117,11 +136,12 @@ class Stage:
             issuer=self.pki,
             key_store=self.pki,
             reader=self.pki,
+            rehearsal=self.rehearsal,
             clock=self.clock,
         )
         kept = self.records
-        records = Records(kept.intents, kept.holds, kept.history, kept.locks, self._hear)
-        return Seams(reads, records, world)
+        records = Records(kept.intents, kept.holds, kept.history, kept.locks, kept.leaves, kept.backoffs, self._hear)
+        return Seams(reads, records, world, self.rotating)
 
     def _run(self, command: str, permissions: Permissions, *, only_open: bool = False) -> tuple[InstanceResult, ...]:
         attempt = self._attempt(command, permissions)

@@ -46,6 +46,7 @@ class World:
     calls: list[str] = field(default_factory=list)
     device_cas: tuple[DeviceCA, ...] = (DeviceCA("01", "devices", active=True, valid_from=None, valid_until=None),)
     device_cas_error: ServiceError | None = None
+    directory_error: ServiceError | None = None
     on_request: Callable[[], None] | None = None
     _ready_at: float | None = None
     _next: tuple[Shown, int] | None = None
@@ -69,6 +70,10 @@ class World:
         if effect in {"lost_answer", "lost_request"}:
             raise UnansweredError("Switch: no answer", action="Switch")
         return ()
+
+    def alone(self) -> "Alone":
+        """Return a driver for the same endpoint that needs nobody."""
+        return Alone(self)
 
     def act(self, target: EndpointState, effect: str = "works") -> None:
         """Let the endpoint restart into what the effect makes of the target."""
@@ -127,6 +132,21 @@ class World:
             (self.shown, self.status), self._ready_at, self._next = self._next, None, None
 
 
+class Alone:
+    """Implements ``EndpointSwitch`` for the world, whether or not the world's own driver needs a person."""
+
+    attended = False
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def request(self, region: str, instance_id: str, target: EndpointState) -> tuple[str, ...]:
+        """Let the endpoint restart into what is asked for."""
+        self._world.requests.append(target)
+        self._world.act(target, self._world.effects.pop(0) if self._world.effects else "works")
+        return ()
+
+
 class Directory:
     """Implements ``Instances`` for the world's one instance."""
 
@@ -137,6 +157,8 @@ class Directory:
         """Return the one instance of the directory."""
         self._world.move()
         self._world.calls.append("ListInstances")
+        if self._world.directory_error is not None:
+            raise self._world.directory_error
         return (Instance("mqtt-1", "one", region, self._world.edition, self._world.status),)
 
 
