@@ -58,6 +58,16 @@ class HostedCertificates(Protocol):
         """Return what the service made of an upload, the private key filtered out by the service."""
 
 
+class CertificateRemoval(Protocol):
+    """Removal from Certificate Management Service."""
+
+    def delete(self, number: int) -> None:
+        """Delete a hosted certificate by the service's number.
+
+        Idempotent: one that is gone already is no error. After ``UnansweredError``, ``HostedCertificates.find`` tells.
+        """
+
+
 class Instances(Protocol):
     """The instance directory."""
 
@@ -211,6 +221,9 @@ class History(Protocol):
 
     def previous(self, instance: str) -> EndpointState | None:
         """Return the state before the latest verified one."""
+
+    def latest(self, instance: str) -> tuple[EndpointState, ...]:
+        """Return the latest verified state and the one before it, as far as they are recorded."""
 
 
 class Leaves(Protocol):

@@ -36,6 +36,8 @@ _PERMISSIONS = {
     "UploadUserCertificate": "yundun-cert:UploadUserCertificate",
     "GetUserCertificateDetail": "yundun-cert:GetUserCertificateDetail",
     "ListCertificates": "yundun-cert:ListCertificates",
+    "DeleteUserCertificate": "yundun-cert:DeleteUserCertificate",
+    "SetSniConfig": "mq:SetSniConfig and mq:MqttInstanceAccess",
     "ListInstances": "mq:ListInstances",
     "ListCaCertificate": "mq:ListCaCertificate and mq:MqttInstanceAccess",
 }

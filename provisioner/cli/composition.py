@@ -30,6 +30,8 @@ from provisioner.pki import (
 from provisioner.planning.checks import Permissions
 from provisioner.ports import Canary, CertificateIssuer, EndpointSwitch, EventSink, each
 from provisioner.runs.attempt import Attempt
+from provisioner.runs.looking import Looker
+from provisioner.runs.pruning import Place, Pruner
 from provisioner.runs.seams import Reads, Records, Seams
 from provisioner.runs.system_clock import SystemClock
 from provisioner.settings import load_settings
@@ -79,6 +81,23 @@ class Composition:
     ) -> Attempt:
         """Return an attempt on an instance."""
         return Attempt(self.loaded.desired(name), self.seams(name), run, command, permissions, resuming=resuming)
+
+    def pruner(self) -> Pruner:
+        """Return what deletes hosted certificates that nobody needs."""
+        hosted = AlibabaHostedCertificates(self._clients)
+        places = []
+        for name in self.loaded.settings.instances:
+            desired = self.loaded.desired(name)
+            places.append(Place(desired, Looker(desired.endpoint, self.seams(name).reads)))
+        return Pruner(
+            self.loaded.settings.account.name_prefix,
+            places,
+            hosted=hosted,
+            removal=hosted,
+            intents=self.state.intents,
+            history=self.state.history,
+            clock=self.clock,
+        )
 
     def seams(self, name: str) -> Seams:
         """Return the ports of a run on an instance."""

@@ -176,7 +176,8 @@ class HostedCertificate:
     """A copy in Certificate Management Service, as its listing describes it, private key never asked for.
 
     ``identifier`` is the service's ``CertIdentifier``, read and never built. A fingerprint that the service did not
-    give is None. ``serial`` is None when it could not be read as a number.
+    give is None. ``serial`` is None when it could not be read as a number. ``products`` are the cloud products that use
+    it, as far as the listing tells. ``tagged`` says that its own record carries this tool's tag; listings don't tell.
     """
 
     id: int
@@ -192,3 +193,5 @@ class HostedCertificate:
     not_before: datetime | None
     not_after: datetime | None
     status: str
+    products: tuple[str, ...] = ()
+    tagged: bool = False

@@ -31,6 +31,7 @@ class Sandbox:
         self.access_key_secret = secrets.token_hex(15)
         self.certificates = SandboxCertificates()
         self.faults = Faults()
+        self.hosting = HostingService()
         self._broker = AmqttBroker(self._may_log_in)
         self._machines: dict[str, Machine] = {}
         self._server: ThreadingHTTPServer | None = None
@@ -46,7 +47,7 @@ class Sandbox:
             machine = Machine(item, make(self._broker.address), stand_in)
             machine.start()
             self._machines[item.id] = machine
-        hosting = HostingService()
+        hosting = self.hosting
         mqtt = MqttService(
             self.settings, self._machines, hosting, stand_in, self.certificates.device_ca_pem, self.faults
         )

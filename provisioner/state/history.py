@@ -84,6 +84,12 @@ class SqlHistory:
             row = connection.execute(query).mappings().first()
         return None if row is None else read_state(row, "previous")
 
+    def latest(self, instance: str) -> tuple[EndpointState, ...]:
+        """Return the latest verified state and the one before it, as far as they are recorded."""
+        found = self.verified(instance)
+        states = (found[1] if found else None, self.previous(instance))
+        return tuple(state for state in states if state is not None)
+
     def last_run(self, instance: str) -> PastRun | None:
         """Return the latest run that could change something."""
         table = tables.runs

@@ -91,6 +91,11 @@ class MemoryHistory:
         """Return the state before the latest verified one."""
         return next((before for name, _, before in reversed(self.states) if name == instance), None)
 
+    def latest(self, instance: str) -> tuple[EndpointState, ...]:
+        """Return the latest verified state and the one before it."""
+        found = next(((state, before) for name, state, before in reversed(self.states) if name == instance), ())
+        return tuple(state for state in found if state is not None)
+
 
 class MemoryLeaves:
     """Implements ``ports.Leaves``."""

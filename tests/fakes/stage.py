@@ -110,8 +110,12 @@ class Stage:
 
     def rotate(self, key: KeyType = KeyType.EC_P256) -> None:
         """Ask for another key type."""
+        self.respecify(key=key)
+
+    def respecify(self, **changes: object) -> None:
+        """Ask for another certificate of the same name."""
         assert isinstance(self.desired.specification, Specification)
-        specification = replace(self.desired.specification, key=key)
+        specification = replace(self.desired.specification, **changes)  # type: ignore[arg-type]
         self.desired = replace(self.desired, specification=specification)
 
     def leaf(self) -> str:

@@ -370,9 +370,7 @@ def test_several_refusals_are_told_at_once(stage: Stage) -> None:
     stage.world.edition = Edition.BASIC
     stage.world.status = Status.FROZEN
     stage.world.device_cas = ()
-    stage.desired = replace(
-        stage.desired, specification=replace(stage.desired.specification, dns_names=("other.example.com",))
-    )
+    stage.respecify(dns_names=("other.example.com",))
     assert reasons(stage) == ["edition", "not-in-service", "names-miss-endpoint", "no-device-ca"]
 
 
@@ -409,8 +407,7 @@ def test_a_changed_key_type_and_dropped_names_are_asked_about(switched: Stage) -
     """What might cut off devices is a question, not a refusal."""
     names = ("mqtt-1.mqtt.aliyuncs.com",)
     switched.rotate()
-    changed = replace(switched.desired.specification, dns_names=names)
-    switched.desired = replace(switched.desired, specification=changed)
+    switched.respecify(dns_names=names)
     assert [item.reason for item in switched.plan().questions] == ["names-dropped", "key-type-changes"]
 
 
