@@ -82,6 +82,13 @@ class DeviceCAs(Protocol):
         """Return all of them. Raises ``RejectedError`` where edition or permission keep the service from saying."""
 
 
+class Sessions(Protocol):
+    """Sessions of device clients."""
+
+    def online(self, region: str, instance_id: str, client_ids: tuple[str, ...]) -> frozenset[str]:
+        """Return which of the clients are online; each one asked for is billed. Raises ``ServiceError``."""
+
+
 class EndpointSwitch(Protocol):
     """A driver for the one thing Alibaba publishes no API for; its effect is judged on the wire alone."""
 

@@ -8,6 +8,7 @@ from provisioner.alibaba.certificates import AlibabaHostedCertificates
 from provisioner.alibaba.clients import AccessKey, AccountClients, ApiEndpoints, Site
 from provisioner.alibaba.device_cas import AlibabaDeviceCAs
 from provisioner.alibaba.instances import AlibabaInstances
+from provisioner.alibaba.sessions import AlibabaSessions
 
 __all__ = [
     "AccessKey",
@@ -15,6 +16,7 @@ __all__ = [
     "AlibabaDeviceCAs",
     "AlibabaHostedCertificates",
     "AlibabaInstances",
+    "AlibabaSessions",
     "ApiEndpoints",
     "Site",
 ]

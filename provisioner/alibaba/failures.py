@@ -37,6 +37,7 @@ _PERMISSIONS = {
     "GetUserCertificateDetail": "yundun-cert:GetUserCertificateDetail",
     "ListCertificates": "yundun-cert:ListCertificates",
     "DeleteUserCertificate": "yundun-cert:DeleteUserCertificate",
+    "BatchQuerySessionByClientIds": "mq:BatchQuerySessionByClientIds and mq:MqttInstanceAccess",
     "SetSniConfig": "mq:SetSniConfig and mq:MqttInstanceAccess",
     "ListInstances": "mq:ListInstances",
     "ListCaCertificate": "mq:ListCaCertificate and mq:MqttInstanceAccess",

@@ -12,6 +12,7 @@ from provisioner.alibaba import (
     AlibabaDeviceCAs,
     AlibabaHostedCertificates,
     AlibabaInstances,
+    AlibabaSessions,
     ApiEndpoints,
     Site,
 )
@@ -108,6 +109,7 @@ class Composition:
             ),
             instances=self._instances,
             device_cas=AlibabaDeviceCAs(self._clients),
+            sessions=AlibabaSessions(self._clients, self.clock),
             resolver=SystemResolver(),
             probe=StdlibWireProbe(),
             canary=self._canary(name, instance),

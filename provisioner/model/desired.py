@@ -48,6 +48,21 @@ class CanaryPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientsPolicy:
+    """Device clients that have to come back after a switch.
+
+    Attributes:
+        ids: their client ids; those that are online before the switch count.
+        share: which part of them has to be back before the deadline, 0 to 1.
+        rollback: a smaller part leads to a rollback instead of a warning.
+    """
+
+    ids: tuple[str, ...] = ()
+    share: float = 1.0
+    rollback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """When unattended switches may begin: at each time of a cron expression, for a duration, in a time zone."""
 
@@ -93,3 +108,4 @@ class Desired:
     canary: CanaryPolicy
     waiting: WaitingPolicy
     rotation: RotationPolicy = RotationPolicy()
+    clients: ClientsPolicy = ClientsPolicy()

@@ -22,7 +22,8 @@ class Intent:
     or mixed. ``attempts`` counts requests (the record is written before each is sent). ``interrupted`` is set once the
     wire left ``previous``; ``looked_through`` once the effect was looked for through ``effect_within`` and not seen.
     ``commanded`` marks a rollback asked for by a person, whose success is convergence and not failure. ``left_out``
-    lists addresses that were unreachable before the change and are not judged.
+    lists addresses that were unreachable before the change and are not judged; ``clients`` the listed device clients
+    that were online then.
     """
 
     instance: str
@@ -37,6 +38,7 @@ class Intent:
     looked_through: bool = False
     commanded: bool = False
     left_out: tuple[str, ...] = ()
+    clients: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

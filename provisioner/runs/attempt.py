@@ -25,6 +25,7 @@ from provisioner.runs.hosting import Host
 from provisioner.runs.journal import Journal
 from provisioner.runs.looking import Looker
 from provisioner.runs.observing import Observer
+from provisioner.runs.returning import Returning
 from provisioner.runs.seams import Seams
 from provisioner.runs.undoing import Undoer
 from provisioner.runs.watching import Watched, Watcher
@@ -68,6 +69,9 @@ class Attempt:
         self._observer = Observer(desired, seams, self._looker)
         self.watcher = Watcher(
             desired, seams.reads, self.journal, self._looker, self._observer, patient=not permissions.unattended
+        )
+        self._returning = Returning(
+            desired, seams.reads.sessions, self.journal, seams.reads.clock, self.watcher.heed_stop
         )
         self.changer = Changer(desired, seams, self.journal, self.watcher)
         self.undoer = Undoer(desired, seams, self.journal, self.changer, self.watcher)
@@ -213,23 +217,16 @@ class Attempt:
                 f"{self.desired.name}: the instance is not in service; the endpoint was not touched",
                 hint=f"provisioner status {self.desired.name}",
             )
-        observed = self.observed
-        intent, watched = self.changer.request(Action.SWITCH, made.target, observed.state, left_out=observed.left_out)
+        observed, clients = self.observed, self._returning.online_now()
+        intent, watched = self.changer.request(
+            Action.SWITCH, made.target, observed.state, left_out=observed.left_out, clients=clients
+        )
         return self._end_of_switch(intent, watched, made.findings)
 
     def _end_of_switch(self, intent: Intent, watched: Watched, findings: tuple[Finding, ...]) -> InstanceResult:
         name = self.desired.name
         if watched.ending is Ending.SETTLED:
-            self.journal.verified(intent.target, intent.previous)
-            self.journal.tell(EventKind.SETTLED, f"verified: {watched.view.words}")
-            return results.ended(
-                self.desired,
-                Outcome.CONVERGED,
-                watched,
-                f"verified on the wire: {self.desired.endpoint} is {describe_target(intent.target)}",
-                identifier=intent.target.identifier,
-                findings=findings,
-            )
+            return self._settled(intent, watched, findings)
         if watched.ending is Ending.UNSEEN:
             self.journal.mark_looked_through(intent)
             self._hold_after_repeat(intent)
@@ -256,6 +253,25 @@ class Attempt:
         if watched.ending is Ending.DOWN_OUT_OF_SERVICE:
             return self.undoer.broken(watched, watched.ending.value)
         return self.undoer.undo(intent, watched)
+
+    def _settled(self, intent: Intent, watched: Watched, findings: tuple[Finding, ...]) -> InstanceResult:
+        missing = self._returning.missing(intent.clients)
+        enough = self._returning.enough(intent.clients, missing)
+        watched = watched.without(missing)
+        if not enough and self.desired.clients.rollback:
+            return self.undoer.undo(intent, watched, f"{len(missing)} of {len(intent.clients)} clients are missing")
+        if not enough:
+            findings = (*findings, results.clients_missing(missing, intent.clients))
+        self.journal.verified(intent.target, intent.previous)
+        self.journal.tell(EventKind.SETTLED, f"verified: {watched.view.words}")
+        return results.ended(
+            self.desired,
+            Outcome.CONVERGED,
+            watched,
+            f"verified on the wire: {self.desired.endpoint} is {describe_target(intent.target)}",
+            identifier=intent.target.identifier,
+            findings=findings,
+        )
 
     def _hold_after_repeat(self, intent: Intent) -> None:
         """Put an unattended instance on hold whose request was repeated and again not seen to act."""

@@ -34,6 +34,7 @@ class Changer:
         *,
         left_out: tuple[str, ...] = (),
         commanded: bool = False,
+        clients: tuple[str, ...] = (),
     ) -> tuple[Intent, Watched]:
         """Ask for a state and wait until the wire has told what became of it.
 
@@ -42,7 +43,7 @@ class Changer:
                 so that it can be resumed).
         """
         driver = self._seams.driver(target, previous)
-        intent = self._journal.intend(action, target, previous, left_out=left_out, commanded=commanded)
+        intent = self._journal.intend(action, target, previous, left_out=left_out, commanded=commanded, clients=clients)
         self._journal.tell(EventKind.REQUESTED, f"requesting {describe_target(target)}", attempt=intent.attempts)
         try:
             self._send(driver, target)

@@ -55,6 +55,7 @@ class Journal:
         *,
         left_out: tuple[str, ...],
         commanded: bool = False,
+        clients: tuple[str, ...] = (),
     ) -> Intent:
         """Record an intent before its request is sent; a repeated one counts its requests on."""
         before = self.open_intent()
@@ -71,6 +72,7 @@ class Journal:
             attempts=before.attempts + 1 if again and before else 1,
             commanded=commanded,
             left_out=left_out,
+            clients=clients,
         )
         if target.leaf is not None:
             self.meet(target.leaf)

@@ -26,6 +26,17 @@ def unchanged(desired: Desired, plan: Plan) -> InstanceResult:
     )
 
 
+def clients_missing(missing: tuple[str, ...], awaited: tuple[str, ...]) -> Finding:
+    """Return the finding that device clients did not come back in time."""
+    named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")  # noqa: PLR2004
+    return Finding(
+        "clients-missing",
+        f"{len(missing)} of {len(awaited)} clients that were online before the switch are missing: {named}",
+        Severity.WARNING,
+        "look at these devices; provisioner rollback takes the endpoint back",
+    )
+
+
 def waits(desired: Desired, plan: Plan, when: str, finding: Finding) -> InstanceResult:
     """Return the result of an unattended run that has made everything ready and waits for its window."""
     result = unchanged(desired, plan)

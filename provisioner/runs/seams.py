@@ -22,6 +22,7 @@ from provisioner.ports import (
     Locks,
     Rehearsal,
     Resolver,
+    Sessions,
     WireProbe,
 )
 
@@ -33,6 +34,7 @@ class Reads:
     hosted: HostedCertificates
     instances: Instances
     device_cas: DeviceCAs
+    sessions: Sessions
     resolver: Resolver
     probe: WireProbe
     canary: Canary | None

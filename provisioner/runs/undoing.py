@@ -34,9 +34,9 @@ class Undoer:
         self._changer = changer
         self._watcher = watcher
 
-    def undo(self, intent: Intent, watched: Watched) -> InstanceResult:
-        """Roll a failed switch back and return how that ended."""
-        why = f"{watched.ending.value}: {watched.view.words}"
+    def undo(self, intent: Intent, watched: Watched, why: str = "") -> InstanceResult:
+        """Roll a failed switch back and return how that ended; ``why`` is told by the wire when not given."""
+        why = why or f"{watched.ending.value}: {watched.view.words}"
         self._journal.distrust(intent.target.leaf)
         target = rollback_target(self._desired, intent.previous, previous_valid=self._still_valid(intent.previous))
         if target is None:

@@ -1,6 +1,6 @@
 """Watching: reading the wire and the status until a wait ends."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from provisioner.errors import InterruptedRunError, ServiceError
 from provisioner.model.desired import Desired
@@ -38,6 +38,10 @@ class Watched:
         """The state seen last, without the identifier of a hosted copy."""
         state = self.view.state
         return None if state is None else EndpointState(state.mode, state.leaf)
+
+    def without(self, clients: tuple[str, ...]) -> "Watched":
+        """Return the same with device clients that did not come back in its evidence."""
+        return replace(self, evidence=replace(self.evidence, missing_clients=clients)) if clients else self
 
     @property
     def outage(self) -> float | None:

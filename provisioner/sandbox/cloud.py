@@ -49,7 +49,13 @@ class Sandbox:
             self._machines[item.id] = machine
         hosting = self.hosting
         mqtt = MqttService(
-            self.settings, self._machines, hosting, stand_in, self.certificates.device_ca_pem, self.faults
+            self.settings,
+            self._machines,
+            hosting,
+            stand_in,
+            self.certificates.device_ca_pem,
+            faults=self.faults,
+            online=lambda instance_id: self._broker.online(f"|{instance_id}"),
         )
         verifier = Verifier(self.access_key_id, self.access_key_secret)
         self._api = Api(verifier, hosting.actions, mqtt.actions, self.faults, self._truth)

@@ -17,6 +17,7 @@ from provisioner.sandbox.machine import IN_SERVICE, Machine, Serving
 from provisioner.sandbox.settings import PLATINUM, PROFESSIONAL, SandboxSettings
 
 VERSION = "2020-04-20"
+_MOST_CLIENTS = 10
 
 
 class MqttService:
@@ -29,6 +30,7 @@ class MqttService:
         stand_in: what stands for Alibaba's own certificate, one-way.
         device_ca_pem: the device CA that instances begin with.
         faults: what goes wrong.
+        online: tells the client ids that are online on an instance.
     """
 
     def __init__(
@@ -38,9 +40,12 @@ class MqttService:
         hosting: HostingService,
         stand_in: Serving,
         device_ca_pem: str,
+        *,
         faults: Faults,
+        online: Callable[[str], frozenset[str]],
     ) -> None:
         self._settings = settings
+        self._online = online
         self._machines = machines
         self._hosting = hosting
         self._stand_in = stand_in
@@ -50,6 +55,8 @@ class MqttService:
         self.actions: dict[str, Callable[[dict[str, str]], Answer]] = {
             "ListInstances": self.list_instances,
             "ListCaCertificate": self.list_device_cas,
+            "BatchQuerySessionByClientIds": self.query_sessions,
+            "SetSniConfig": self.set_sni,
             settings.mutual_action: self.switch_mutual,
             settings.one_way_action: self.switch_one_way,
         }
@@ -84,16 +91,37 @@ class MqttService:
         shown = listed[(page - 1) * size : page * size]
         return _success({"Data": {"CaCertificateVOS": shown, "PageNo": page, "PageSize": size, "Total": 1}})
 
+    def query_sessions(self, parameters: dict[str, str]) -> Answer:
+        """BatchQuerySessionByClientIds; ten clients at most (documented)."""
+        asked = [parameters[name] for name in sorted(parameters) if name.startswith("ClientIdList.")]
+        found = self._machines.get(required(parameters, "InstanceId"))
+        if found is None:
+            raise ApiError("MqttInstanceNotFound", "The instance does not exist.", 500)
+        if not 0 < len(asked) <= _MOST_CLIENTS:
+            raise ApiError("ParameterFieldCheckFailed", "ClientIdList is invalid.")
+        online = self._online(found.settings.id)
+        return _success({"OnlineStatusList": [{"ClientId": item, "OnlineStatus": item in online} for item in asked]})
+
+    def set_sni(self, parameters: dict[str, str]) -> Answer:
+        """SetSniConfig; documented for platinum with mutual authentication on; assumed: the instance restarts."""
+        machine = self._machine(parameters)
+        if machine.settings.edition != PLATINUM or not machine.serving.mutual:
+            raise ApiError("InstancePermissionCheckFailed", "The instance does not support this operation.")
+        return self._switch(machine, self._serving(machine, required(parameters, "DefaultCertificate")))
+
     def switch_mutual(self, parameters: dict[str, str]) -> Answer:
         """Turn mutual authentication on, with a hosted certificate; the instance restarts."""
         machine = self._machine(parameters)
-        hosted = self._hosting.by_identifier(required(parameters, "CertIdentifier"))
+        return self._switch(machine, self._serving(machine, required(parameters, "CertIdentifier")))
+
+    def _serving(self, machine: Machine, identifier: str) -> Serving:
+        hosted = self._hosting.by_identifier(identifier)
         if hosted is None:
             raise ApiError("CertificateNotFound", "The certificate does not exist.", 404)
         if hosted.status() == "expired":
             raise ApiError("CertificateExpired", "The certificate has expired.")
         devices = (self._device_ca_pem,) if machine.settings.device_ca_registered else ()
-        return self._switch(machine, Serving(True, hosted.chain_pem, hosted.key_pem, devices))  # noqa: FBT003
+        return Serving(True, hosted.chain_pem, hosted.key_pem, devices)  # noqa: FBT003
 
     def switch_one_way(self, parameters: dict[str, str]) -> Answer:
         """Turn mutual authentication off; the instance restarts with Alibaba's own certificate."""

@@ -6,7 +6,15 @@ from pathlib import Path
 
 from provisioner.errors import UsageError
 from provisioner.model.certificate import DistinguishedName, FilesSpecification, HostedSpecification, Specification
-from provisioner.model.desired import CanaryPolicy, Desired, RotationPolicy, WaitingPolicy, Wanted, Window
+from provisioner.model.desired import (
+    CanaryPolicy,
+    ClientsPolicy,
+    Desired,
+    RotationPolicy,
+    WaitingPolicy,
+    Wanted,
+    Window,
+)
 from provisioner.model.instance import Endpoint
 from provisioner.model.secret import Secret
 from provisioner.settings.names import split_endpoint, state_path
@@ -120,6 +128,11 @@ class LoadedSettings:
                 allow_attended_rollback=found.allow_attended_rollback,
                 window=Window(**found.window.model_dump()) if found.window else None,
                 by_sni=found.rotate_with == "sni",
+            ),
+            clients=ClientsPolicy(
+                ids=tuple(dict.fromkeys(canary.clients)) if canary else (),
+                share=canary.clients_back_percent / 100 if canary else 1.0,
+                rollback=found.on_missing_clients == "rollback",
             ),
         )
 

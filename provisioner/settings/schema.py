@@ -230,6 +230,12 @@ class CanarySettings(Section):
     password: SecretReference | None = Field(default=None, description="MQTT password, by reference")
     topic: str | None = Field(default=None, description="a message is sent here and must come back; needs a login")
     trust: Path | None = Field(default=None, description="PEM file with further CAs that the canary trusts")
+    clients: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
+        default=(), description="client ids of devices; those online before a switch are awaited afterwards"
+    )
+    clients_back_percent: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=100, description="which part of them has to be back before the deadline"
+    )
 
     @model_validator(mode="after")
     def _login_complete(self) -> "CanarySettings":
@@ -274,6 +280,9 @@ class InstanceSettings(Section):
     unattended: bool = Field(default=False, description="rotate may act on it with nobody watching")
     allow_attended_rollback: bool = Field(
         default=False, description="rotate may act although the only way back needs a person"
+    )
+    on_missing_clients: Literal["warn", "rollback"] = Field(
+        default="warn", description="what follows when too few of canary.clients come back"
     )
     window: WindowSettings | None = Field(
         default=None, description="when unattended switches may begin; at any time when left out"

@@ -51,6 +51,7 @@ class SqlIntents:
             "looked_through": intent.looked_through,
             "commanded": intent.commanded,
             "left_out": json.dumps(list(intent.left_out)),
+            "clients": json.dumps(list(intent.clients)),
         }
         with self._database.writing() as connection:
             connection.execute(upsert(tables.intents, values, "instance"))
@@ -135,6 +136,7 @@ def _intent(row: RowMapping) -> Intent:
         looked_through=row["looked_through"],
         commanded=row["commanded"],
         left_out=tuple(json.loads(row["left_out"])),
+        clients=tuple(json.loads(row["clients"])),
     )
 
 

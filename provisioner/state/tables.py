@@ -25,6 +25,7 @@ intents = Table(
     Column("looked_through", Boolean, nullable=False),
     Column("commanded", Boolean, nullable=False),
     Column("left_out", Text, nullable=False),
+    Column("clients", Text, nullable=False, server_default="[]"),
 )
 
 holds = Table(

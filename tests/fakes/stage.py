@@ -134,6 +134,7 @@ class Stage:
             hosted=self.hosting,
             instances=Directory(world),
             device_cas=Registry(world),
+            sessions=world,
             resolver=world,
             probe=world,
             canary=canary,

@@ -48,6 +48,7 @@ class World:
     device_cas_error: ServiceError | None = None
     directory_error: ServiceError | None = None
     on_request: Callable[[], None] | None = None
+    online_clients: set[str] = field(default_factory=set)
     _ready_at: float | None = None
     _next: tuple[Shown, int] | None = None
 
@@ -125,6 +126,12 @@ class World:
             return CanaryResult(address, CanaryVerdict.UNREACHABLE, "connection refused")
         verdict = CanaryVerdict.ACCEPTED if self.shown.devices_accepted else CanaryVerdict.REFUSED_BY_TLS
         return CanaryResult(address, verdict, verdict.value)
+
+    def online(self, region: str, instance_id: str, client_ids: tuple[str, ...]) -> frozenset[str]:
+        """Return which clients are online: none while the endpoint is down."""
+        self.move()
+        self.calls.append("BatchQuerySessionByClientIds")
+        return frozenset(self.online_clients & set(client_ids)) if self.shown.up else frozenset()
 
     def move(self) -> None:
         """Let what is due by now happen."""
