@@ -33,7 +33,7 @@ from provisioner.ports import Canary, CertificateIssuer, EndpointSwitch, EventSi
 from provisioner.runs.attempt import Attempt
 from provisioner.runs.looking import Looker
 from provisioner.runs.pruning import Place, Pruner
-from provisioner.runs.seams import Reads, Records, Seams
+from provisioner.runs.seams import Reads, Records, Seams, Source
 from provisioner.runs.system_clock import SystemClock
 from provisioner.settings import load_settings
 from provisioner.settings.schema import ApiCall as ApiCallSettings
@@ -89,7 +89,8 @@ class Composition:
         places = []
         for name in self.loaded.settings.instances:
             desired = self.loaded.desired(name)
-            places.append(Place(desired, Looker(desired.endpoint, self.seams(name).reads)))
+            domains = [item.domain for item in desired.domains]
+            places.append(Place(desired, Looker(desired.endpoint, self.seams(name).reads, domains)))
         return Pruner(
             self.loaded.settings.account.name_prefix,
             places,
@@ -116,8 +117,12 @@ class Composition:
             issuer=self._issuer(instance.certificate),
             key_store=self._key_store,
             reader=DerCertificateReader(),
-            rehearsal=self._rehearsal(name, instance),
+            rehearsal=self._rehearsal(name, instance, instance.certificate),
             clock=self.clock,
+            sources={
+                certificate: Source(self._issuer(certificate), self._rehearsal(name, instance, certificate))
+                for certificate in instance.domains.values()
+            },
         )
         kept = self.state
         records = Records(kept.intents, kept.holds, kept.history, kept.locks, kept.leaves, kept.backoffs, self._sink)
@@ -147,7 +152,7 @@ class Composition:
             return [self._authority.bundle_pem()]
         return None if found.trust is None else self._trust(found.trust, f"certificates.{certificate}.trust")
 
-    def _rehearsal(self, name: str, instance: InstanceSettings) -> LoopbackRehearsal:
+    def _rehearsal(self, name: str, instance: InstanceSettings, certificate: str) -> LoopbackRehearsal:
         found, key = instance.canary, f"instances.{name}.canary.private_key_password"
         device = None
         if found is not None:
@@ -156,7 +161,7 @@ class Composition:
                 self.loaded.path(found.private_key),
                 self.loaded.secret(found.private_key_password, key),
             )
-        return LoopbackRehearsal(self._roots(instance.certificate), device)
+        return LoopbackRehearsal(self._roots(certificate), device)
 
     @cached_property
     def _key_store(self) -> FileKeyStore:

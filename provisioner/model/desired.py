@@ -89,6 +89,15 @@ class RotationPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Mapped:
+    """A further domain that the endpoint serves a certificate of its own for, through the SNI mapping."""
+
+    domain: str
+    specification: Wanted
+    hosted_prefix: str
+
+
+@dataclass(frozen=True, slots=True)
 class Desired:
     """What one instance should be.
 
@@ -109,3 +118,4 @@ class Desired:
     waiting: WaitingPolicy
     rotation: RotationPolicy = RotationPolicy()
     clients: ClientsPolicy = ClientsPolicy()
+    domains: tuple[Mapped, ...] = ()

@@ -19,11 +19,12 @@ class StepKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a plan: what it does, to what, and why."""
+    """One step of a plan: what it does, to what, and why; ``certificate`` is the name of the one that it makes."""
 
     kind: StepKind
     subject: str
     reason: str
+    certificate: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class Plan:
         mode: the wanted mode.
         served_mode: the mode on the wire, None when the wire does not tell.
         served: the SHA-256 of the served leaf, None when the wire does not tell.
-        leaf: the kept certificate to switch to, None while it has to be made, or where its key isn't here.
+        leaves: the kept certificates to switch to, by name; one that has to be made, or whose key isn't here, is not
+            among them.
         target: the state to ask for, None while its certificate has to be made; its identifier is None while it has to
             be hosted.
         previous: the state that a rollback to the previous certificate would restore.
@@ -52,7 +54,7 @@ class Plan:
     mode: Mode
     served_mode: Mode | None
     served: str | None
-    leaf: Leaf | None
+    leaves: tuple[tuple[str, Leaf], ...]
     target: EndpointState | None
     previous: EndpointState | None
     undo: str
@@ -60,6 +62,10 @@ class Plan:
     trust: str
     findings: tuple[Finding, ...]
     digest: str
+
+    def leaf(self, certificate: str) -> Leaf | None:
+        """Return the kept leaf of a certificate that the plan switches to."""
+        return next((leaf for name, leaf in self.leaves if name == certificate), None)
 
     @property
     def switches(self) -> bool:

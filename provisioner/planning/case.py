@@ -8,6 +8,7 @@ from provisioner.model.desired import Desired
 from provisioner.model.finding import Finding, Severity
 from provisioner.model.instance import EndpointState, Mode
 from provisioner.planning.observed import Kept, Observed
+from provisioner.planning.parts import PartPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,8 @@ class Case:
     """What the checks look at.
 
     ``candidate`` is the certificate that would be switched to, None while it has to be issued or when its key isn't
-    here; ``switching`` tells whether the plan touches the endpoint; ``attended`` whether the driver needs a person, and
-    ``undo_attended`` whether the way back does.
+    here; ``domains`` what the mapped domains need; ``switching`` tells whether the plan touches the endpoint;
+    ``attended`` whether the driver needs a person, and ``undo_attended`` whether the way back does.
     """
 
     desired: Desired
@@ -44,6 +45,7 @@ class Case:
     permissions: Permissions
     specification_digest: str
     previous: EndpointState | None
+    domains: tuple[PartPlan, ...] = ()
     undo_attended: bool = False
 
     @property

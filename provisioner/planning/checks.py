@@ -14,8 +14,9 @@ from provisioner.model.desired import RollbackTarget
 from provisioner.model.finding import Finding, Severity
 from provisioner.model.instance import Edition, Mode, Status, edition_label, status_label
 from provisioner.model.reading import CanaryVerdict
-from provisioner.planning import source_checks, unattended_checks
+from provisioner.planning import domain_checks, source_checks, unattended_checks
 from provisioner.planning.case import Case, Check, Permissions, current, refuse
+from provisioner.planning.domain_checks import kept_problems, names_miss
 from provisioner.planning.satisfies import covers
 from provisioner.planning.wanted import aim
 from provisioner.planning.wire import Look, mode_words
@@ -123,18 +124,8 @@ def reachable(case: Case) -> Iterator[Finding]:
 
 def material(case: Case) -> Iterator[Finding]:
     """Refuse a chain that is out of order or does not verify, and a key that is not the leaf's."""
-    if case.candidate is None:
-        return
-    item = case.candidate.material
-    short = item.leaf.sha256[:16]
-    next_step = "move it out of the key store and run the command again: a new one is issued"
-    if not item.key_matches:
-        yield refuse("key-mismatch", f"the private key kept for leaf {short} is not its key", next_step)
-    if item.order_problem:
-        yield refuse("chain-order", f"the chain of leaf {short} is out of order: {item.order_problem}", next_step)
-    if item.signature_problem:
-        message = f"the chain of leaf {short} does not verify: {item.signature_problem}"
-        yield refuse("chain-signature", message, next_step)
+    if case.candidate is not None:
+        yield from kept_problems(case.candidate)
 
 
 def dates(case: Case) -> Iterator[Finding]:
@@ -173,15 +164,11 @@ def _authority_dates(case: Case, authority: Leaf, *, making: bool) -> Iterator[F
 
 def names(case: Case) -> Iterator[Finding]:
     """Refuse names that don't cover the endpoint; warn without the wildcard that Alibaba documents as needed."""
-    wanted, host = aim(case.desired, case.observed.pinned), case.desired.endpoint.host
+    wanted, host = aim(case.desired.specification, case.observed.pinned), case.desired.endpoint.host
     if not wanted.names and not isinstance(case.desired.specification, Specification):
         return
     if not covers(wanted.names, host):
-        yield refuse(
-            "names-miss-endpoint",
-            f"the certificate's names do not cover {host}: got {', '.join(wanted.names)}",
-            f"add {host} to {wanted.where}",
-        )
+        yield names_miss(wanted, host)
     if SERVICE_WILDCARD not in {name.lower() for name in wanted.names}:
         yield Finding(
             "no-service-wildcard",
@@ -262,7 +249,7 @@ def canary(case: Case) -> Iterator[Finding]:
 
 def narrowing(case: Case) -> Iterator[Finding]:
     """Ask about a new certificate that drops a served name or changes the key type."""
-    served, wanted = case.observed.served, aim(case.desired, case.observed.pinned)
+    served, wanted = case.observed.served, aim(case.desired.specification, case.observed.pinned)
     if not case.to_mutual or not case.served_mutual or served is None or source_checks.is_foreign(case):
         return
     lost = [name for name in served.leaf.dns_names if not _still_named(name, wanted.names)]
@@ -327,6 +314,7 @@ CHECKS: tuple[Check, ...] = (
     canary,
     source_checks.pinned,
     source_checks.rehearsed,
+    domain_checks.mapped,
     source_checks.foreign,
     narrowing,
     way_back,

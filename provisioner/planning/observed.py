@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from provisioner.model.certificate import AuthorityFacts, HostedCertificate, Leaf, Material, Pinned
-from provisioner.model.instance import DeviceCA, EndpointState, Instance
+from provisioner.model.desired import Wanted
+from provisioner.model.instance import DeviceCA, EndpointState, Instance, MappedState
 from provisioner.model.intent import Hold, Intent
 from provisioner.model.reading import CanaryResult
 from provisioner.model.rehearsal import RehearsedSession
@@ -57,6 +58,31 @@ class Rehearsed:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One name that the instance serves a certificate for: what is wanted, and what was seen of it.
+
+    Attributes:
+        host: the name that clients use.
+        wanted: what its certificate should be.
+        hosted_prefix: begins the names of its hosted copies.
+        served: the leaf on the wire.
+        hosted: hosted certificates under this tool's name for it.
+        kept: what the key store has for it, newest first.
+        pinned: the leaf that files or an identifier stand for.
+        rehearsal: how a rehearsal of its candidate went.
+    """
+
+    host: str
+    wanted: Wanted
+    hosted_prefix: str
+    served: Served | None
+    hosted: tuple[HostedCertificate, ...]
+    kept: tuple[Kept, ...]
+    pinned: Pinned | None = None
+    rehearsal: Rehearsed | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """Everything that a plan is made from.
 
@@ -78,6 +104,7 @@ class Observed:
         rehearsal: how a rehearsal of the candidate went, None where there was none.
         strangers: identifiers of hosted certificates that would do, are not served, and that this state has never
             worked with: they may have been rolled back by a run whose state was lost.
+        domains: the mapped domains.
         taken_back: an instance was taken back from the candidate, which was not verified since.
     """
 
@@ -98,21 +125,30 @@ class Observed:
     rehearsal: Rehearsed | None = None
     strangers: tuple[str, ...] = ()
     taken_back: bool = False
+    domains: tuple[Part, ...] = ()
 
     @property
     def state(self) -> EndpointState | None:
         """The endpoint's state as it can be gone back to, None when the wire shows none."""
         if self.view.state is None:
             return None
-        return EndpointState(self.view.state.mode, self.view.state.leaf, self._served_identifier())
+        domains = tuple(
+            MappedState(part.host, part.served.leaf.sha256, _identifier(part.served, part.hosted, part.pinned))
+            for part in self.domains
+            if part.served is not None
+        )
+        identifier = _identifier(self.served, self.hosted, self.pinned)
+        return EndpointState(self.view.state.mode, self.view.state.leaf, identifier, domains)
 
-    def _served_identifier(self) -> str | None:
-        if self.served is None:
-            return None
-        if self.pinned is not None and self.pinned.sha256 == self.served.leaf.sha256 and self.pinned.identifier:
-            return self.pinned.identifier
-        hosted = hosted_copy(self.hosted, self.served.leaf)
-        return hosted.identifier if hosted else None
+
+def _identifier(served: Served | None, hosted: tuple[HostedCertificate, ...], pinned: Pinned | None) -> str | None:
+    """Return the identifier of the served leaf's hosted copy, None when none is known."""
+    if served is None:
+        return None
+    if pinned is not None and pinned.sha256 == served.leaf.sha256 and pinned.identifier:
+        return pinned.identifier
+    found = hosted_copy(hosted, served.leaf)
+    return found.identifier if found else None
 
 
 def hosted_copy(hosted: tuple[HostedCertificate, ...], leaf: Leaf) -> HostedCertificate | None:

@@ -1,14 +1,15 @@
 """The planner: a pure function of what is desired, what is observed, and what is allowed."""
 
-from provisioner.model.certificate import AuthorityFacts, FilesSpecification, HostedSpecification, Specification
+from provisioner.model.certificate import AuthorityFacts, HostedSpecification, Leaf, Specification
 from provisioner.model.desired import Desired, RollbackTarget
 from provisioner.model.instance import EndpointState, Mode
 from provisioner.model.plan import Plan, Step, StepKind
+from provisioner.planning import parts
 from provisioner.planning.case import Case, Permissions
 from provisioner.planning.checks import findings, shown_leaf
 from provisioner.planning.digest import plan_digest, specification_digest
-from provisioner.planning.observed import Kept, Observed, Served, hosted_copy
-from provisioner.planning.wanted import renewal_reason, shortcomings
+from provisioner.planning.observed import Observed, Served
+from provisioner.planning.parts import PartPlan
 from provisioner.planning.wire import mode_words
 
 _RESTART = "one restart of 5 to 10 minutes (documented), in which every client is disconnected"
@@ -27,14 +28,15 @@ def plan(
         undo_attended: whether the way back needs one; as the way there when not given.
     """
     reasons = unconverged(desired, observed)
-    candidate = candidate_of(desired, observed) if reasons and desired.mode is Mode.MUTUAL else None
-    target = _target(desired, observed, candidate) if reasons else None
-    steps = _steps(desired, observed, candidate, reasons)
+    own, domains = planned_parts(desired, observed, changing=bool(reasons))
+    target = _target(desired, own, domains) if reasons else None
+    steps = _steps(desired, own, domains, reasons)
     previous = observed.state
     case = Case(
         desired=desired,
         observed=observed,
-        candidate=candidate,
+        candidate=own.candidate,
+        domains=domains,
         switching=bool(reasons),
         attended=attended,
         undo_attended=attended if undo_attended is None else undo_attended,
@@ -49,33 +51,42 @@ def plan(
         mode=desired.mode,
         served_mode=state.mode if state else None,
         served=state.leaf if state else None,
-        leaf=candidate.material.leaf if candidate else None,
+        leaves=_leaves(own, *domains),
         target=target,
         previous=previous,
         undo=_undo(desired, previous) if reasons else "nothing to undo",
         outage=_RESTART if reasons else "none",
         trust=_trust(desired, observed.authority, observed.served) if reasons else "",
         findings=findings(case),
-        digest=plan_digest(desired, observed.authority, steps, state, target.leaf if target else None),
+        digest=plan_digest(desired, observed.authority, steps, state, target),
     )
 
 
 def unconverged(desired: Desired, observed: Observed) -> tuple[str, ...]:
-    """Return why the instance is not as wanted, nothing when it is.
-
-    A leaf of files or of an identifier that is due is no reason: there is nothing newer to switch to, and a check says
-    so.
-    """
-    state, served, wanted = observed.view.state, observed.served, desired.specification
-    if state is None or served is None:
+    """Return why the instance is not as wanted, nothing when it is."""
+    state = observed.view.state
+    if state is None or observed.served is None:
         return (f"the endpoint shows no clear state: {observed.view.words}",)
     if state.mode is not desired.mode:
         return (f"the endpoint is {mode_words(state.mode)}, wanted is {mode_words(desired.mode)}",)
     if desired.mode is Mode.ONE_WAY:
         return ()
-    reasons = shortcomings(served.leaf, wanted, observed.pinned, signed=served.signed)
-    late = renewal_reason(served.leaf, wanted, observed.at) if isinstance(wanted, Specification) else ""
-    return tuple(f"served leaf {served.leaf.sha256[:16]}: {item}" for item in (*reasons, *([late] if late else [])))
+    domains = [f"{part.host}: {gap}" for part in observed.domains for gap in parts.gaps(part, observed.at)]
+    return (*parts.gaps(parts.own_part(desired, observed), observed.at), *domains)
+
+
+def planned_parts(desired: Desired, observed: Observed, *, changing: bool) -> tuple[PartPlan, tuple[PartPlan, ...]]:
+    """Return what the endpoint's own certificate needs, and what those of the mapped domains need.
+
+    Domains are mapped in mutual mode only, so they wait until the endpoint is in it.
+    """
+    own = parts.own_part(desired, observed)
+    if not changing or desired.mode is Mode.ONE_WAY:
+        return PartPlan(own, (), None), ()
+    state = observed.view.state
+    mutual = state is not None and state.mode is Mode.MUTUAL
+    mapped = tuple(parts.plan_part(part, observed.at, anyway=False) for part in observed.domains) if mutual else ()
+    return parts.plan_part(own, observed.at, anyway=not mutual), mapped
 
 
 def rollback_target(desired: Desired, previous: EndpointState | None, *, previous_valid: bool) -> EndpointState | None:
@@ -101,62 +112,44 @@ def restorable(previous: EndpointState | None) -> bool:
     return previous is not None and previous.mode is Mode.MUTUAL and bool(previous.identifier and previous.leaf)
 
 
-def candidate_of(desired: Desired, observed: Observed) -> Kept | None:
-    """Return the kept certificate that would be switched to, None while there is none."""
-    wanted = desired.specification
-    for item in observed.kept:
-        leaf = item.material.leaf
-        if shortcomings(leaf, wanted, observed.pinned, signed=item.signed):
-            continue
-        if isinstance(wanted, FilesSpecification) or not renewal_reason(leaf, wanted, observed.at):
-            return item
-    return None
+def _leaves(*needed: PartPlan) -> tuple[tuple[str, Leaf], ...]:
+    return tuple((item.part.wanted.name, item.leaf) for item in needed if item.leaf is not None)
 
 
-def _target(desired: Desired, observed: Observed, candidate: Kept | None) -> EndpointState | None:
-    """Return the state to ask for, None while its certificate has to be made."""
-    if desired.mode is Mode.ONE_WAY:
-        return EndpointState(Mode.ONE_WAY)
-    if isinstance(desired.specification, HostedSpecification):
-        pinned = observed.pinned
-        return EndpointState(Mode.MUTUAL, pinned.sha256, pinned.identifier) if pinned else None
-    if candidate is None:
+def _target(desired: Desired, own: PartPlan, domains: tuple[PartPlan, ...]) -> EndpointState | None:
+    mapped = tuple(parts.target(item) for item in domains)
+    if any(item is None for item in mapped):
         return None
-    hosted = hosted_copy(observed.hosted, candidate.material.leaf)
-    return EndpointState(Mode.MUTUAL, candidate.material.leaf.sha256, hosted.identifier if hosted else None)
+    made = parts.target(own) if desired.mode is Mode.MUTUAL else None
+    return parts.joined(desired.mode, made, tuple(item for item in mapped if item is not None))
 
 
-def _steps(desired: Desired, observed: Observed, candidate: Kept | None, reasons: tuple[str, ...]) -> tuple[Step, ...]:
+def _steps(
+    desired: Desired, own: PartPlan, domains: tuple[PartPlan, ...], reasons: tuple[str, ...]
+) -> tuple[Step, ...]:
     if not reasons:
         return ()
     why = "; ".join(reasons)
     if desired.mode is Mode.ONE_WAY:
         return (Step(StepKind.SWITCH, f"{desired.endpoint} to one-way", why),)
-    wanted = desired.specification
-    shown = shown_leaf(candidate.material.leaf) if candidate else "the new certificate"
-    if isinstance(wanted, HostedSpecification):
-        shown = f"hosted certificate {wanted.identifier}"
-    switch = Step(StepKind.SWITCH, f"{desired.endpoint} to mutual with {shown}", why)
-    return (*_making(desired, observed, candidate), switch)
+    changing = [item for item in (own, *domains) if item.reasons or (item is own and not domains)]
+    steps = dict.fromkeys(step for item in changing for step in parts.making(item))
+    return (*steps, Step(StepKind.SWITCH, _switch_words(desired, own, domains), why))
 
 
-def _making(desired: Desired, observed: Observed, candidate: Kept | None) -> tuple[Step, ...]:
-    wanted, steps = desired.specification, []
-    if isinstance(wanted, HostedSpecification):
-        return ()
-    if candidate is None and isinstance(wanted, Specification):
-        what = f"certificate {wanted.name} ({wanted.key.value})"
-        steps.append(Step(StepKind.ISSUE, what, "no kept certificate satisfies the specification"))
-    elif candidate is None:
-        steps.append(Step(StepKind.IMPORT, f"certificate {wanted.name}", "the key store does not have it yet"))
-    if candidate is None or hosted_copy(observed.hosted, candidate.material.leaf) is None:
-        steps.append(Step(StepKind.HOST, f"certificate {wanted.name}", "it is not hosted yet"))
-    return tuple(steps)
+def _switch_words(desired: Desired, own: PartPlan, domains: tuple[PartPlan, ...]) -> str:
+    mapped = [item.part.host for item in domains if item.reasons]
+    also = f", and map {', '.join(mapped)}" if mapped else ""
+    if isinstance(desired.specification, HostedSpecification):
+        return f"{desired.endpoint} to mutual with hosted certificate {desired.specification.identifier}{also}"
+    if own.leaf is None and not own.reasons and domains:
+        return f"{desired.endpoint} stays mutual with what it serves{also}"
+    return f"{desired.endpoint} to mutual with {shown_leaf(own.leaf) if own.leaf else 'the new certificate'}{also}"
 
 
 def _specification_digest(desired: Desired, observed: Observed) -> str:
     pinned = observed.pinned.sha256 if observed.pinned else None
-    return specification_digest(desired.specification, observed.authority, desired.mode, pinned)
+    return specification_digest(desired, observed.authority, pinned)
 
 
 def _undo(desired: Desired, previous: EndpointState | None) -> str:

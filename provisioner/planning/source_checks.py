@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from provisioner.model.certificate import FilesSpecification, HostedSpecification, Pinned, Profile, Specification
 from provisioner.model.finding import Finding, Severity
 from provisioner.planning.case import Case, current, refuse
-from provisioner.planning.observed import hosted_copy
+from provisioner.planning.observed import Part, hosted_copy
+from provisioner.planning.parts import own_part
 from provisioner.planning.wanted import pinned_reason
 
 
@@ -49,7 +50,7 @@ def rehearsed(case: Case) -> Iterator[Finding]:
             "rehearsal-ahead", "the new certificate is rehearsed on loopback before it is hosted", Severity.INFO
         )
         return
-    yield from _failures(case)
+    yield from rehearsal_failures(own_part(case.desired, case.observed))
 
 
 def foreign(case: Case) -> Iterator[Finding]:
@@ -90,11 +91,12 @@ def _new_issuers(case: Case) -> frozenset[str]:
     return authority.issuers if authority else frozenset()
 
 
-def _failures(case: Case) -> Iterator[Finding]:
-    assert case.observed.rehearsal is not None
-    wanted, sessions = case.desired.specification, case.observed.rehearsal.sessions
+def rehearsal_failures(part: Part) -> Iterator[Finding]:
+    """Refuse what failed in the rehearsal of a part's certificate; what only strict clients object to may warn."""
+    assert part.rehearsal is not None
+    wanted, sessions = part.wanted, part.rehearsal.sessions
     strict = isinstance(wanted, Specification) and wanted.profile is Profile.STRICT
-    next_step = f"correct it, then: provisioner check {case.desired.name}"
+    next_step = f"correct [certificates.{wanted.name}] or its authority, then: provisioner check"
     failed = [item for item in sessions if item.failure]
     for failure in dict.fromkeys(item.failure for item in failed):
         where = ", ".join(f"{item.name} in {item.tls_version}" for item in failed if item.failure == failure)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from provisioner.model.certificate import FilesSpecification, HostedSpecification, Leaf, Pinned, Specification
-from provisioner.model.desired import Desired, Wanted
+from provisioner.model.desired import Wanted
 from provisioner.planning.satisfies import differences, due
 
 
@@ -17,9 +17,8 @@ class Aim:
     where: str
 
 
-def aim(desired: Desired, pinned: Pinned | None) -> Aim:
+def aim(wanted: Wanted, pinned: Pinned | None) -> Aim:
     """Return what the new certificate will be like."""
-    wanted = desired.specification
     if isinstance(wanted, Specification):
         where = f"dns_names of [certificates.{wanted.name}]"
         return Aim((*wanted.dns_names, *wanted.ip_addresses), wanted.key.value, where)

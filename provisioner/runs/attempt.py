@@ -8,15 +8,16 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 
 from provisioner.errors import ProvisionerError, ServiceError
-from provisioner.model.desired import Desired
+from provisioner.model.desired import Desired, Wanted
 from provisioner.model.event import EventKind
 from provisioner.model.finding import Finding
-from provisioner.model.instance import EndpointState
+from provisioner.model.instance import EndpointState, Mode
 from provisioner.model.intent import Action, Intent
 from provisioner.model.outcome import InstanceResult, Outcome
 from provisioner.model.plan import Plan, StepKind
 from provisioner.planning.checks import Permissions
-from provisioner.planning.observed import Observed
+from provisioner.planning.observed import Observed, Part
+from provisioner.planning.parts import own_part
 from provisioner.planning.planner import plan, rollback_target
 from provisioner.planning.settle import Ending
 from provisioner.runs import results
@@ -65,7 +66,7 @@ class Attempt:
         self._seams = seams
         self._permissions = permissions
         self.journal = Journal(run, command, desired, seams.records, seams.reads.clock)
-        self._looker = Looker(desired.endpoint, seams.reads)
+        self._looker = Looker(desired.endpoint, seams.reads, [item.domain for item in desired.domains])
         self._observer = Observer(desired, seams, self._looker)
         self.watcher = Watcher(
             desired, seams.reads, self.journal, self._looker, self._observer, patient=not permissions.unattended
@@ -177,7 +178,7 @@ class Attempt:
     def _plan_rehearsed(self) -> Plan:
         """Plan, rehearsing first what would be switched to."""
         made = self._plan(self.observed)
-        if made.leaf is None or not made.switches:
+        if not made.leaves:
             return made
         self._observed = self._observer.rehearsed(self.observed)
         return self._plan(self.observed)
@@ -196,18 +197,28 @@ class Attempt:
     def _step(self, made: Plan, observed: Observed) -> Observed:
         self.watcher.heed_stop()
         if made.steps[0].kind in {StepKind.ISSUE, StepKind.IMPORT}:
-            leaf = self._seams.reads.issuer.issue(self.desired.specification)
-            self.journal.meet(leaf.sha256)
+            wanted = self._wanted(made.steps[0].certificate)
+            new = self._seams.reads.source(wanted.name).issuer.issue(wanted)
+            self.journal.meet(new.sha256)
             verb = "issued" if made.steps[0].kind is StepKind.ISSUE else "took in"
-            self.journal.tell(EventKind.ISSUED, f"{verb} leaf {leaf.sha256[:16]} ({leaf.key})", sha256=leaf.sha256)
+            self.journal.tell(EventKind.ISSUED, f"{verb} leaf {new.sha256[:16]} ({new.key})", sha256=new.sha256)
             return self._observer.with_kept(observed)
-        assert made.leaf is not None
-        hosted, uploaded = Host(self.desired, self._seams.reads).ensure(made.leaf, observed.hosted)
+        leaf, part = made.leaf(made.steps[0].certificate), self._part(made.steps[0].certificate, observed)
+        assert leaf is not None
+        hosted, uploaded = Host(self.desired.name, part, self._seams.reads).ensure(leaf)
         verb = "uploaded" if uploaded else "found"
         self.journal.tell(
             EventKind.HOSTED, f"{verb} {hosted.name} as {hosted.identifier}", identifier=hosted.identifier
         )
         return self._observer.plus_hosted(observed, hosted)
+
+    def _part(self, certificate: str, observed: Observed) -> Part:
+        return next(
+            part for part in (own_part(self.desired, observed), *observed.domains) if part.wanted.name == certificate
+        )
+
+    def _wanted(self, certificate: str) -> Wanted:
+        return self._part(certificate, self.observed).wanted
 
     def switch(self, made: Plan) -> InstanceResult:
         """Ask for what a plan wants that has nothing left but the switch, wait, verify, and return how it ended."""
@@ -221,7 +232,18 @@ class Attempt:
         intent, watched = self.changer.request(
             Action.SWITCH, made.target, observed.state, left_out=observed.left_out, clients=clients
         )
-        return self._end_of_switch(intent, watched, made.findings)
+        result = self._end_of_switch(intent, watched, made.findings)
+        if result.outcome is Outcome.CONVERGED and made.target.mode is Mode.MUTUAL and self.desired.domains:
+            return self._map_domains(made, result)
+        return result
+
+    def _map_domains(self, made: Plan, result: InstanceResult) -> InstanceResult:
+        """Go on with the mapping once the endpoint is in mutual mode, where it has not been set with the switch."""
+        assert made.target is not None
+        if len(made.target.domains) == len(self.desired.domains):
+            return result
+        self._taken_up = result
+        return self.carry_out(self.prepare())
 
     def _end_of_switch(self, intent: Intent, watched: Watched, findings: tuple[Finding, ...]) -> InstanceResult:
         name = self.desired.name

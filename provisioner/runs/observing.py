@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from provisioner.errors import RejectedError, UnusableError
-from provisioner.model.certificate import HostedCertificate, HostedSpecification, Material, Pinned
-from provisioner.model.desired import Desired
+from provisioner.model.certificate import HostedCertificate, HostedSpecification, Pinned
+from provisioner.model.desired import Desired, Mapped, Wanted
 from provisioner.model.instance import DeviceCA, Instance, Mode
-from provisioner.model.reading import CanaryResult, Reading
-from provisioner.planning.observed import DeviceCAs, Kept, Observed, Rehearsed, Served
-from provisioner.planning.planner import candidate_of
+from provisioner.model.reading import AddressReading, CanaryResult, Reading
+from provisioner.planning.observed import DeviceCAs, Kept, Observed, Part, Rehearsed, Served
+from provisioner.planning.parts import PartPlan
+from provisioner.planning.planner import planned_parts
 from provisioner.planning.strangers import strangers
 from provisioner.planning.wire import Look, View, unreachable, view
 from provisioner.runs.looking import Looker
@@ -36,7 +37,7 @@ class Observer:
     def observe(self) -> Observed:
         """Return everything. Raises ``ServiceError``, ``UnresolvedError``, ``UnusableError``."""
         desired, reads = self._desired, self._reads
-        authority, pinned = reads.issuer.authority(), self._pinned()
+        authority, pinned = reads.issuer.authority(), self._pinned(desired.specification)
         reads.resolver.resolve(desired.endpoint)
         listed = self._repeater.read(lambda: reads.instances.list(desired.region))
         instance = _pick(listed, desired.id)
@@ -53,33 +54,44 @@ class Observer:
             left_out=left_out if seen.look is Look.UP else (),
             served=served,
             hosted=hosted,
-            kept=self.kept(),
+            kept=self.kept(desired.specification.name),
             authority=authority,
             device_cas=self._device_cas(instance, authority.certificate.sha256 if authority else ""),
             canary=self._canary(reading, seen, left_out),
             intent=self._records.intents.open(desired.name),
             hold=self._records.holds.get(desired.name),
             pinned=pinned,
+            domains=tuple(self._part(item, reading, seen) for item in desired.domains),
         )
         leaves = self._records.leaves
         taken_back = pinned is not None and pinned.sha256 is not None and leaves.distrusted(pinned.sha256)
         return replace(observed, strangers=strangers(desired, observed, leaves.knows), taken_back=taken_back)
 
     def rehearsed(self, observed: Observed) -> Observed:
-        """Return the observation with a rehearsal of the certificate that would be switched to, if it is kept here."""
-        candidate = candidate_of(self._desired, observed)
-        if candidate is None:
-            return observed
-        leaf = candidate.material.leaf.sha256
-        observed = replace(observed, taken_back=self._records.leaves.distrusted(leaf))
-        if observed.rehearsal is not None and observed.rehearsal.sha256 == leaf:
-            return observed
-        files = self._reads.key_store.files(self._desired.specification.name, leaf)
-        device_cas = tuple(
-            item.certificate_pem for item in observed.device_cas.registered if item.active and item.certificate_pem
+        """Return the observation with rehearsals of the certificates that would be switched to, if they are here."""
+        own, domains = planned_parts(self._desired, observed, changing=True)
+        leaves = [item.leaf.sha256 for item in (own, *domains) if item.leaf is not None]
+        taken_back = observed.taken_back or any(self._records.leaves.distrusted(leaf) for leaf in leaves)
+        mapped = {item.part.host: item for item in domains}
+        return replace(
+            observed,
+            taken_back=taken_back,
+            rehearsal=self._rehearse(own, observed),
+            domains=tuple(
+                replace(part, rehearsal=self._rehearse(mapped[part.host], observed)) if part.host in mapped else part
+                for part in observed.domains
+            ),
         )
-        sessions = self._reads.rehearsal.rehearse((self._desired.endpoint.host,), files, device_cas)
-        return replace(observed, rehearsal=Rehearsed(leaf, sessions))
+
+    def _rehearse(self, needed: PartPlan, observed: Observed) -> Rehearsed | None:
+        part, leaf = needed.part, needed.leaf
+        if leaf is None or (part.rehearsal is not None and part.rehearsal.sha256 == leaf.sha256):
+            return part.rehearsal
+        files = self._reads.key_store.files(part.wanted.name, leaf.sha256)
+        registered = observed.device_cas.registered
+        device_cas = tuple(item.certificate_pem for item in registered if item.active and item.certificate_pem)
+        rehearsal = self._reads.source(part.wanted.name).rehearsal
+        return Rehearsed(leaf.sha256, rehearsal.rehearse((part.host,), files, device_cas))
 
     def status(self) -> int | None:
         """Return the instance's status, None when the directory does not have it. Raises ``ServiceError``."""
@@ -92,43 +104,59 @@ class Observer:
         served = self._served(reading, view(reading, unreachable(reading)))
         return served.leaf.not_after if served else None
 
-    def kept(self) -> tuple[Kept, ...]:
-        """Return what the key store has for the certificate, newest first."""
-        store, name = self._reads.key_store, self._desired.specification.name
+    def kept(self, name: str) -> tuple[Kept, ...]:
+        """Return what the key store has for a certificate, newest first."""
+        store, signed = self._reads.key_store, self._reads.source(name).issuer.signed
         found = (store.material(name, leaf.sha256) for leaf in store.leaves(name))
-        return tuple(self._kept(item, store.chain_pem(name, item.leaf.sha256)) for item in found if item)
+        chains = ((item, _ders(store.chain_pem(name, item.leaf.sha256))) for item in found if item)
+        return tuple(Kept(item, signed(chain[0]), self._reads.reader.issuers(chain)) for item, chain in chains)
 
-    def _kept(self, item: Material, chain_pem: str) -> Kept:
-        chain = _ders(chain_pem)
-        return Kept(item, self._reads.issuer.signed(chain[0]), self._reads.reader.issuers(chain))
+    def _part(self, mapped: Mapped, reading: Reading, seen: View) -> Part:
+        name = mapped.specification.name
+        leaf = dict(seen.state.domains).get(mapped.domain) if seen.state else None
+        shown = next((item.addresses for item in reading.domains if item.domain == mapped.domain), ())
+        return Part(
+            host=mapped.domain,
+            wanted=mapped.specification,
+            hosted_prefix=mapped.hosted_prefix,
+            served=self._shown(shown, leaf, name),
+            hosted=self._repeater.read(lambda: self._reads.hosted.find(mapped.hosted_prefix)),
+            kept=self.kept(name),
+            pinned=self._pinned(mapped.specification),
+        )
 
-    def _pinned(self) -> Pinned | None:
-        wanted = self._desired.specification
+    def _pinned(self, wanted: Wanted) -> Pinned | None:
         if isinstance(wanted, HostedSpecification):
             found = self._repeater.read(lambda: self._reads.hosted.by_identifier(wanted.identifier))
             return None if found is None else _pinned_hosted(found)
-        leaf = self._reads.issuer.pinned()
+        leaf = self._reads.source(wanted.name).issuer.pinned()
         return None if leaf is None else Pinned(leaf.sha256, leaf.dns_names, leaf.key, leaf.not_before, leaf.not_after)
 
     def with_kept(self, observed: Observed) -> Observed:
         """Return the observation with the key store looked at again."""
-        return replace(observed, kept=self.kept())
+        domains = tuple(replace(part, kept=self.kept(part.wanted.name)) for part in observed.domains)
+        return replace(observed, kept=self.kept(self._desired.specification.name), domains=domains)
 
     @staticmethod
     def plus_hosted(observed: Observed, hosted: HostedCertificate) -> Observed:
         """Return the observation with a certificate that was just hosted and read back."""
-        return replace(observed, hosted=(*observed.hosted, hosted))
+        domains = tuple(replace(part, hosted=(*part.hosted, hosted)) for part in observed.domains)
+        return replace(observed, hosted=(*observed.hosted, hosted), domains=domains)
 
     def _served(self, reading: Reading, seen: View) -> Served | None:
-        if seen.state is None:
+        leaf = seen.state.leaf if seen.state else None
+        return self._shown(reading.addresses, leaf, self._desired.specification.name)
+
+    def _shown(self, addresses: tuple[AddressReading, ...], sha256: str | None, name: str) -> Served | None:
+        chain = next((item.chain for item in addresses if sha256 and item.leaf_sha256 == sha256 and item.chain), ())
+        if not chain:
             return None
-        chain = next(item.chain for item in reading.addresses if item.leaf_sha256 == seen.state.leaf and item.chain)
         try:
             leaf = self._reads.reader.read(chain[0])
         except UnusableError:
             return None
-        known = self._records.leaves.knows(leaf.sha256)
-        return Served(leaf, self._reads.issuer.signed(chain[0]), self._reads.reader.issuers(chain), known)
+        known, signed = self._records.leaves.knows(leaf.sha256), self._reads.source(name).issuer.signed(chain[0])
+        return Served(leaf, signed, self._reads.reader.issuers(chain), known)
 
     def _device_cas(self, instance: Instance | None, authority_sha256: str) -> DeviceCAs:
         if instance is None or self._desired.mode is Mode.ONE_WAY:

@@ -97,16 +97,16 @@ class Pruner:
         leaves: set[str] = set()
         identifiers: set[str] = set()
         for place in self._places:
-            leaves.add(self._served(place))
-            wanted = place.desired.specification
-            if isinstance(wanted, HostedSpecification):
-                identifiers.add(wanted.identifier)
+            leaves |= self._served(place)
+            configured = (place.desired.specification, *(item.specification for item in place.desired.domains))
+            identifiers |= {item.identifier for item in configured if isinstance(item, HostedSpecification)}
             for state in self._remembered(place.desired.name):
-                leaves |= {state.leaf} if state.leaf else set()
-                identifiers |= {state.identifier} if state.identifier else set()
+                pairs = [(state.leaf, state.identifier), *((item.leaf, item.identifier) for item in state.domains)]
+                leaves |= {leaf for leaf, _ in pairs if leaf}
+                identifiers |= {identifier for _, identifier in pairs if identifier}
         return Needed(frozenset(leaves), frozenset(identifiers))
 
-    def _served(self, place: Place) -> str:
+    def _served(self, place: Place) -> set[str]:
         seen = view(place.looker.look())
         if seen.state is None:
             raise RefusedError(
@@ -114,7 +114,7 @@ class Pruner:
                 "so nobody can tell what must stay; nothing was deleted",
                 hint=f"provisioner status {place.desired.name}; run prune again when the endpoint answers",
             )
-        return seen.state.leaf
+        return {seen.state.leaf, *(leaf for _, leaf in seen.state.domains)}
 
     def _remembered(self, name: str) -> Iterator[EndpointState]:
         intent = self._intents.open(name)

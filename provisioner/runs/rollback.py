@@ -33,7 +33,7 @@ class Rollback:
         self._desired = attempt.desired
         self._seams = seams
         self._to = to
-        self._looker = Looker(attempt.desired.endpoint, seams.reads)
+        self._looker = Looker(attempt.desired.endpoint, seams.reads, [item.domain for item in self._desired.domains])
         self._repeater = Repeater(seams.reads.clock)
 
     def target(self) -> EndpointState:

@@ -1,6 +1,7 @@
 """The ports that a run on one instance works through, wired by the composition root."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from provisioner.model.instance import EndpointState, Mode
 from provisioner.ports import (
@@ -28,8 +29,19 @@ from provisioner.ports import (
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where one certificate comes from, and how it is rehearsed: by whom clients trust it."""
+
+    issuer: CertificateIssuer
+    rehearsal: Rehearsal
+
+
+@dataclass(frozen=True, slots=True)
 class Reads:
-    """What a run looks through; nothing here changes anything outside."""
+    """What a run looks through; nothing here changes anything outside.
+
+    ``issuer`` and ``rehearsal`` are those of the endpoint's own certificate, ``sources`` those of mapped domains.
+    """
 
     hosted: HostedCertificates
     instances: Instances
@@ -43,6 +55,11 @@ class Reads:
     reader: CertificateReader
     rehearsal: Rehearsal
     clock: Clock
+    sources: Mapping[str, Source] = field(default_factory=dict)
+
+    def source(self, certificate: str) -> Source:
+        """Return where a certificate comes from."""
+        return self.sources.get(certificate) or Source(self.issuer, self.rehearsal)
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,8 +153,7 @@ class Undoer:
             authority, pinned = issuer.authority(), issuer.pinned()
         except UnusableError:
             return ""
-        wanted, mode = self._desired.specification, self._desired.mode
-        return specification_digest(wanted, authority, mode, pinned.sha256 if pinned else None)
+        return specification_digest(self._desired, authority, pinned.sha256 if pinned else None)
 
     def _still_valid(self, previous: EndpointState | None) -> bool:
         if previous is None or not restorable(previous) or previous.identifier is None:

@@ -10,6 +10,7 @@ from provisioner.model.desired import (
     CanaryPolicy,
     ClientsPolicy,
     Desired,
+    Mapped,
     RotationPolicy,
     WaitingPolicy,
     Wanted,
@@ -118,7 +119,7 @@ class LoadedSettings:
             endpoint=Endpoint(host, port, found.connect_to),
             mode=found.mode,
             specification=self.wanted(found.certificate),
-            hosted_prefix=f"{self.settings.account.name_prefix}-{found.certificate}-",
+            hosted_prefix=self._hosted_prefix(found.certificate),
             driver=found.switch,
             on_failure=found.on_failure,
             canary=CanaryPolicy(canary is not None, logs_in=canary is not None and canary.username is not None),
@@ -134,7 +135,14 @@ class LoadedSettings:
                 share=canary.clients_back_percent / 100 if canary else 1.0,
                 rollback=found.on_missing_clients == "rollback",
             ),
+            domains=tuple(
+                Mapped(domain, self.wanted(certificate), self._hosted_prefix(certificate))
+                for domain, certificate in found.domains.items()
+            ),
         )
+
+    def _hosted_prefix(self, certificate: str) -> str:
+        return f"{self.settings.account.name_prefix}-{certificate}-"
 
     def waiting(self) -> WaitingPolicy:
         """Return how a restart is waited for."""

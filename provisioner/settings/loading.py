@@ -115,6 +115,9 @@ def _cross_problems(settings: Settings, *, everything: bool) -> Iterator[str]:
         other = seen.setdefault((instance.region, instance.id), name)
         if other != name:
             yield f"instances.{name}.id: {instance.id} is instances.{other} already"
+        for domain, certificate in instance.domains.items():
+            if certificate not in settings.certificates and everything:
+                yield f"instances.{name}.domains.{domain}: no [certificates.{certificate}]"
         yield from _window_problems(settings, name)
     issued = [name for name, item in settings.certificates.items() if isinstance(item, IssuedCertificate)]
     if everything and settings.authority is None and issued:

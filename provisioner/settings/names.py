@@ -39,6 +39,14 @@ def dns_name_problem(name: str, *, wildcard: bool) -> str:
     return ""
 
 
+def check_domain(name: str) -> str:
+    """Return the name of one domain, in lower case. Raises ``ValueError``."""
+    problem = dns_name_problem(name, wildcard=False)
+    if problem:
+        raise ValueError(f"{name!r}: {problem}")
+    return name.lower()
+
+
 def parse_endpoint(value: str) -> str:
     """Return an endpoint as ``host:port``. Raises ``ValueError``."""
     host, port = split_endpoint(value)

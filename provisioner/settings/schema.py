@@ -23,7 +23,7 @@ from provisioner.model.desired import RollbackTarget
 from provisioner.model.instance import Mode
 from provisioner.planning import windows
 from provisioner.settings.durations import parse_duration
-from provisioner.settings.names import check_dns_names, check_state, check_timezone, parse_endpoint
+from provisioner.settings.names import check_dns_names, check_domain, check_state, check_timezone, parse_endpoint
 from provisioner.settings.secrets import SecretReference
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
@@ -262,6 +262,9 @@ class InstanceSettings(Section):
         default=None, description="address to connect to instead of resolving the name (split DNS)"
     )
     certificate: str = Field(description="name of a section [certificates.NAME]")
+    domains: dict[Annotated[str, AfterValidator(check_domain)], str] = Field(
+        default={}, description="further domains with the certificate of each, set through the SNI mapping"
+    )
     mode: Mode = Field(default=Mode.MUTUAL, description="the wanted mode")
     switch: Literal["console", "openapi"] = Field(
         default="console", description='driver: "console" waits for a person, "openapi" calls [switches.openapi]'
@@ -304,6 +307,8 @@ class InstanceSettings(Section):
                 'rotate_with = "sni" replaces the whole SNI mapping, made elsewhere or not: it needs '
                 "sni_owns_mapping = true"
             )
+        if self.domains and self.rotate_with != "sni":
+            raise ValueError('domains are set through the SNI mapping: they need rotate_with = "sni"')
         return self
 
 

@@ -19,7 +19,7 @@ from provisioner.state.caution import SqlBackoffs, SqlLeaves
 from provisioner.state.history import SqlHistory
 from provisioner.state.locks import FileLocks
 from provisioner.state.records import SqlHolds, SqlIntents
-from provisioner.state.tables import SCHEMA_VERSION, metadata
+from provisioner.state.tables import ADDED_COLUMNS, SCHEMA_VERSION, metadata
 
 _BUSY_SECONDS = 30
 
@@ -109,13 +109,21 @@ class Database:
             )
         if (empty and create) or 0 < found < SCHEMA_VERSION:
             with self.writing() as connection:
-                metadata.create_all(connection)  # what is there stays: every release so far only added tables
+                self._add_columns(connection, 0 if empty else found)
+                metadata.create_all(connection)
                 connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif found != SCHEMA_VERSION:
             raise StateError(
                 f"{self._path}: this is not a state of provisioner; nothing was changed",
                 hint="name another file in `state`",
             )
+
+    @staticmethod
+    def _add_columns(connection: Connection, found: int) -> None:
+        """Add what later versions of the schema added to the tables of an older one; a new file has no tables yet."""
+        for version in range(found + 1, SCHEMA_VERSION + 1) if found else ():
+            for statement in ADDED_COLUMNS[version]:
+                connection.exec_driver_sql(statement)
 
 
 class State:

@@ -4,14 +4,22 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from provisioner.model.event import Event
 from provisioner.model.instance import EndpointState, Mode
 from provisioner.model.outcome import InstanceResult
 from provisioner.state import tables
-from provisioner.state.records import Transactions, moment, read_state, stamp, state_columns
+from provisioner.state.records import (
+    Transactions,
+    domains_text,
+    moment,
+    read_domains,
+    read_state,
+    stamp,
+    state_columns,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,7 @@ class SqlHistory:
             "mode": state.mode.value,
             "leaf": state.leaf,
             "identifier": state.identifier,
+            "domains": domains_text(state),
             **state_columns("previous", previous),
         }
         with self._database.writing() as connection:
@@ -109,4 +118,8 @@ class SqlHistory:
             row = connection.execute(query).mappings().first()
         if row is None:
             return None
-        return moment(row["at"]), EndpointState(Mode(row["mode"]), row["leaf"], row["identifier"])
+        return moment(row["at"]), _state(row)
+
+
+def _state(row: RowMapping) -> EndpointState:
+    return EndpointState(Mode(row["mode"]), row["leaf"], row["identifier"], read_domains(row["domains"]))

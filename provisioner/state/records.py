@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, RowMapping, Table, delete, select
 from sqlalchemy.dialects.sqlite import Insert, insert
 
-from provisioner.model.instance import EndpointState, Mode
+from provisioner.model.instance import EndpointState, MappedState, Mode
 from provisioner.model.intent import Action, Hold, Intent
 from provisioner.state import tables
 
@@ -101,13 +101,27 @@ def state_columns(prefix: str, state: EndpointState | None) -> dict[str, str | N
         f"{prefix}_mode": state.mode.value if state else None,
         f"{prefix}_leaf": state.leaf if state else None,
         f"{prefix}_identifier": state.identifier if state else None,
+        f"{prefix}_domains": domains_text(state),
     }
+
+
+def domains_text(state: EndpointState | None) -> str:
+    """Return the mapped domains of a state as they are stored."""
+    return json.dumps([[item.domain, item.leaf, item.identifier] for item in state.domains] if state else [])
 
 
 def read_state(row: RowMapping, prefix: str) -> EndpointState | None:
     """Return the endpoint's state in columns with a prefix, None when there is none."""
     mode = row[f"{prefix}_mode"]
-    return None if mode is None else EndpointState(Mode(mode), row[f"{prefix}_leaf"], row[f"{prefix}_identifier"])
+    if mode is None:
+        return None
+    domains = read_domains(row[f"{prefix}_domains"])
+    return EndpointState(Mode(mode), row[f"{prefix}_leaf"], row[f"{prefix}_identifier"], domains)
+
+
+def read_domains(text: str) -> tuple[MappedState, ...]:
+    """Return stored mapped domains."""
+    return tuple(MappedState(*item) for item in json.loads(text))
 
 
 def stamp(at: datetime) -> str:

@@ -6,6 +6,17 @@ SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
+# Columns that a version of the schema added to tables that were there; new tables are made from their definitions.
+ADDED_COLUMNS = {
+    2: (
+        "ALTER TABLE intents ADD COLUMN clients TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE intents ADD COLUMN target_domains TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE intents ADD COLUMN previous_domains TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE endpoints ADD COLUMN domains TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE endpoints ADD COLUMN previous_domains TEXT NOT NULL DEFAULT '[]'",
+    ),
+}
+
 intents = Table(
     "intents",
     metadata,
@@ -26,6 +37,8 @@ intents = Table(
     Column("commanded", Boolean, nullable=False),
     Column("left_out", Text, nullable=False),
     Column("clients", Text, nullable=False, server_default="[]"),
+    Column("target_domains", Text, nullable=False, server_default="[]"),
+    Column("previous_domains", Text, nullable=False, server_default="[]"),
 )
 
 holds = Table(
@@ -75,6 +88,8 @@ endpoints = Table(
     Column("previous_mode", String),
     Column("previous_leaf", String),
     Column("previous_identifier", String),
+    Column("domains", Text, nullable=False, server_default="[]"),
+    Column("previous_domains", Text, nullable=False, server_default="[]"),
 )
 
 leaves = Table(

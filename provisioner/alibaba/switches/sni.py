@@ -30,5 +30,8 @@ class SniSwitch:
         if target.mode is not Mode.MUTUAL or not target.identifier:
             raise RejectedError(f"{_ACTION}: it changes certificates in mutual mode only", action=_ACTION)
         query: dict[str, object] = {"MqttInstanceId": instance_id, "DefaultCertificate": target.identifier}
+        mapping = ";".join(f"{item.domain}#{item.identifier}" for item in target.domains if item.identifier)
+        if mapping:
+            query["SniConfig"] = mapping
         require_success(_ACTION, self._clients.mqtt(region, Call(_ACTION, MQTT_VERSION, query=query)))
         return ()
