@@ -12,7 +12,7 @@ from typing import Protocol
 from provisioner.model.certificate import AuthorityFacts, HostedCertificate, Leaf, Material, MaterialFiles
 from provisioner.model.desired import Wanted
 from provisioner.model.event import Event
-from provisioner.model.instance import DeviceCA, Endpoint, EndpointState, Instance
+from provisioner.model.instance import DeviceCA, Endpoint, EndpointState, Instance, NameRecord
 from provisioner.model.intent import Backoff, Hold, Intent
 from provisioner.model.outcome import InstanceResult
 from provisioner.model.reading import AddressReading, CanaryResult
@@ -109,6 +109,13 @@ class Resolver(Protocol):
 
     def resolve(self, endpoint: Endpoint) -> tuple[str, ...]:
         """Return the addresses of the endpoint, sorted, asked anew each time. Raises ``UnresolvedError``."""
+
+
+class Aliases(Protocol):
+    """The DNS, beyond addresses."""
+
+    def look_up(self, name: str) -> NameRecord | None:
+        """Return what the DNS says of a name, None when it says nothing or can't be asked."""
 
 
 class WireProbe(Protocol):

@@ -39,6 +39,7 @@ from provisioner.settings import load_settings
 from provisioner.settings.schema import ApiCall as ApiCallSettings
 from provisioner.settings.schema import FilesCertificate, InstanceSettings, IssuedCertificate
 from provisioner.state import open_state
+from provisioner.wire.aliases import DnsAliases
 from provisioner.wire.canary import Device, PahoCanary
 from provisioner.wire.probe import StdlibWireProbe
 from provisioner.wire.rehearsal import DeviceCertificate, LoopbackRehearsal
@@ -112,6 +113,7 @@ class Composition:
             device_cas=AlibabaDeviceCAs(self._clients),
             sessions=AlibabaSessions(self._clients, self.clock),
             resolver=SystemResolver(),
+            aliases=DnsAliases(),
             probe=StdlibWireProbe(),
             canary=self._canary(name, instance),
             issuer=self._issuer(instance.certificate),

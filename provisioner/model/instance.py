@@ -78,6 +78,15 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class NameRecord:
+    """What the DNS says of a name; ``alias`` is what its CNAMEs lead to, empty where there is none."""
+
+    name: str
+    alias: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MappedState:
     """What a domain of the SNI mapping serves: the SHA-256 of the leaf, and the hosted copy's identifier."""
 

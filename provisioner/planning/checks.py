@@ -315,6 +315,7 @@ CHECKS: tuple[Check, ...] = (
     source_checks.pinned,
     source_checks.rehearsed,
     domain_checks.mapped,
+    domain_checks.resolved,
     source_checks.foreign,
     narrowing,
     way_back,

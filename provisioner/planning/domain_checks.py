@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from provisioner.model.certificate import Specification
-from provisioner.model.finding import Finding
+from provisioner.model.finding import Finding, Severity
 from provisioner.planning import parts
 from provisioner.planning.case import Case, refuse
 from provisioner.planning.observed import Kept
@@ -26,6 +26,27 @@ def mapped(case: Case) -> Iterator[Finding]:
         )
     for item in case.domains:
         yield from _domain(item)
+
+
+def resolved(case: Case) -> Iterator[Finding]:
+    """Tell aliases, and warn of a mapped domain that leads elsewhere than the endpoint."""
+    records = {item.name: item for item in case.observed.names}
+    for record in records.values():
+        if record.alias:
+            yield Finding("alias", f"{record.name} is an alias of {record.alias}", Severity.INFO)
+    own = records.get(case.desired.endpoint.host)
+    for part in case.observed.domains:
+        found = records.get(part.host)
+        if own is None:
+            continue
+        if found is None or set(found.addresses) != set(own.addresses):
+            where = ", ".join(found.addresses) if found else "nowhere"
+            yield Finding(
+                "domain-elsewhere",
+                f"{part.host} leads to {where}, the endpoint {own.name} to {', '.join(own.addresses)}",
+                Severity.WARNING,
+                f"make {part.host} a CNAME of the instance's own name",
+            )
 
 
 def names_miss(wanted: Aim, host: str) -> Finding:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from provisioner.model.certificate import AuthorityFacts, HostedCertificate, Leaf, Material, Pinned
 from provisioner.model.desired import Wanted
-from provisioner.model.instance import DeviceCA, EndpointState, Instance, MappedState
+from provisioner.model.instance import DeviceCA, EndpointState, Instance, MappedState, NameRecord
 from provisioner.model.intent import Hold, Intent
 from provisioner.model.reading import CanaryResult
 from provisioner.model.rehearsal import RehearsedSession
@@ -105,6 +105,7 @@ class Observed:
         strangers: identifiers of hosted certificates that would do, are not served, and that this state has never
             worked with: they may have been rolled back by a run whose state was lost.
         domains: the mapped domains.
+        names: what the DNS says of the endpoint's name and of the mapped domains, where devices resolve them too.
         taken_back: an instance was taken back from the candidate, which was not verified since.
     """
 
@@ -126,6 +127,7 @@ class Observed:
     strangers: tuple[str, ...] = ()
     taken_back: bool = False
     domains: tuple[Part, ...] = ()
+    names: tuple[NameRecord, ...] = ()
 
     @property
     def state(self) -> EndpointState | None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from provisioner.errors import RejectedError, UnusableError
 from provisioner.model.certificate import HostedCertificate, HostedSpecification, Pinned
 from provisioner.model.desired import Desired, Mapped, Wanted
-from provisioner.model.instance import DeviceCA, Instance, Mode
+from provisioner.model.instance import DeviceCA, Instance, Mode, NameRecord
 from provisioner.model.reading import AddressReading, CanaryResult, Reading
 from provisioner.planning.observed import DeviceCAs, Kept, Observed, Part, Rehearsed, Served
 from provisioner.planning.parts import PartPlan
@@ -18,6 +18,9 @@ from provisioner.planning.wire import Look, View, unreachable, view
 from provisioner.runs.looking import Looker
 from provisioner.runs.seams import Records, Seams
 from provisioner.waiting import Repeater
+
+
+_SERVICE_DOMAIN = ".mqtt.aliyuncs.com"
 
 
 class Observer:
@@ -62,6 +65,7 @@ class Observer:
             hold=self._records.holds.get(desired.name),
             pinned=pinned,
             domains=tuple(self._part(item, reading, seen) for item in desired.domains),
+            names=self._names(),
         )
         leaves = self._records.leaves
         taken_back = pinned is not None and pinned.sha256 is not None and leaves.distrusted(pinned.sha256)
@@ -110,6 +114,14 @@ class Observer:
         found = (store.material(name, leaf.sha256) for leaf in store.leaves(name))
         chains = ((item, _ders(store.chain_pem(name, item.leaf.sha256))) for item in found if item)
         return tuple(Kept(item, signed(chain[0]), self._reads.reader.issuers(chain)) for item, chain in chains)
+
+    def _names(self) -> tuple[NameRecord, ...]:
+        """Return what the DNS says; nothing where it is not what leads to the endpoint, or there is just its own name."""
+        endpoint = self._desired.endpoint
+        if endpoint.connect_to is not None or (not self._desired.domains and endpoint.host.endswith(_SERVICE_DOMAIN)):
+            return ()
+        hosts = (endpoint.host, *(item.domain for item in self._desired.domains))
+        return tuple(found for found in map(self._reads.aliases.look_up, hosts) if found is not None)
 
     def _part(self, mapped: Mapped, reading: Reading, seen: View) -> Part:
         name = mapped.specification.name

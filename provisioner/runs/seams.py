@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from provisioner.model.instance import EndpointState, Mode
 from provisioner.ports import (
+    Aliases,
     Backoffs,
     Canary,
     CertificateIssuer,
@@ -48,6 +49,7 @@ class Reads:
     device_cas: DeviceCAs
     sessions: Sessions
     resolver: Resolver
+    aliases: Aliases
     probe: WireProbe
     canary: Canary | None
     issuer: CertificateIssuer

@@ -136,6 +136,7 @@ class Stage:
             device_cas=Registry(world),
             sessions=world,
             resolver=world,
+            aliases=world,
             probe=world,
             canary=canary,
             issuer=self.pki,

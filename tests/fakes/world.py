@@ -4,7 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from provisioner.errors import RejectedError, ServiceError, UnansweredError
-from provisioner.model.instance import DeviceCA, Edition, Endpoint, EndpointState, Instance, Mode, Status
+from provisioner.model.instance import (
+    DeviceCA,
+    Edition,
+    Endpoint,
+    EndpointState,
+    Instance,
+    Mode,
+    NameRecord,
+    Status,
+)
 from provisioner.model.reading import AddressReading, CanaryResult, CanaryVerdict, Required, Stage
 from tests.fakes.clock import FakeClock
 
@@ -48,6 +57,7 @@ class World:
     device_cas_error: ServiceError | None = None
     directory_error: ServiceError | None = None
     on_request: Callable[[], None] | None = None
+    names: dict[str, NameRecord] = field(default_factory=dict)
     online_clients: set[str] = field(default_factory=set)
     _ready_at: float | None = None
     _next: tuple[Shown, int] | None = None
@@ -100,6 +110,10 @@ class World:
     def resolve(self, endpoint: Endpoint) -> tuple[str, ...]:
         """Return the one address."""
         return (ADDRESS,)
+
+    def look_up(self, name: str) -> NameRecord | None:
+        """Return what the DNS says."""
+        return self.names.get(name)
 
     def probe(self, endpoint: Endpoint, address: str) -> AddressReading:
         """Return what a client without certificate meets."""
