@@ -19,7 +19,6 @@ from provisioner.runs.looking import Looker
 from provisioner.runs.seams import Records, Seams
 from provisioner.waiting import Repeater
 
-
 _SERVICE_DOMAIN = ".mqtt.aliyuncs.com"
 
 
@@ -116,7 +115,7 @@ class Observer:
         return tuple(Kept(item, signed(chain[0]), self._reads.reader.issuers(chain)) for item, chain in chains)
 
     def _names(self) -> tuple[NameRecord, ...]:
-        """Return what the DNS says; nothing where it is not what leads to the endpoint, or there is just its own name."""
+        """Return what the DNS says, nothing where that is not what leads to the endpoint or its name is the service's own."""
         endpoint = self._desired.endpoint
         if endpoint.connect_to is not None or (not self._desired.domains and endpoint.host.endswith(_SERVICE_DOMAIN)):
             return ()
