@@ -306,6 +306,7 @@ def narrowing(case: Case) -> Iterator[Finding]:
     if not case.to_mutual or not ours or served is None:
         return
     lost = [name for name in served.leaf.dns_names if not _still_named(name, specification.dns_names)]
+    lost += [address for address in served.leaf.ip_addresses if address not in specification.ip_addresses]
     if lost:
         yield Finding("names-dropped", f"names served now and no longer: {', '.join(lost)}", Severity.CONFIRM)
     if served.leaf.key != specification.key.value:

@@ -44,6 +44,7 @@ def _specification(specification: Specification, authority: AuthorityFacts) -> d
         "seconds": int(specification.valid_for.total_seconds()),
         "profile": specification.profile.value,
         "dns_names": sorted(specification.dns_names),
+        "ip_addresses": sorted(specification.ip_addresses),
         "subject": list(specification.subject.values()),
     }
 
