@@ -13,7 +13,10 @@ class KeyType(StrEnum):
     """A key type that can be issued, by its name in the configuration."""
 
     RSA_2048 = "rsa-2048"
+    RSA_3072 = "rsa-3072"
+    RSA_4096 = "rsa-4096"
     EC_P256 = "ec-p256"
+    EC_P384 = "ec-p384"
 
 
 class Profile(StrEnum):
@@ -58,7 +61,10 @@ class DistinguishedName:
 
 @dataclass(frozen=True, slots=True)
 class Specification:
-    """What a certificate of the configuration should be; ``name`` is its name there."""
+    """What a certificate of the configuration should be; ``name`` is its name there.
+
+    ``ip_addresses`` are in their canonical text, as ``ipaddress`` writes them.
+    """
 
     name: str
     key: KeyType
@@ -115,7 +121,8 @@ class Leaf:
 
     ``key`` is a ``KeyType`` value, or another readable name such as ``rsa-1024``. ``profile`` is the profile whose
     extensions it carries exactly, if any. ``subject`` and ``issuer`` are RFC 4514 texts of the names as encoded;
-    ``name`` is the subject as a distinguished name when every field is one of the guide's, else None.
+    ``name`` is the subject as a distinguished name when every field is one of the guide's, else None. ``ip_addresses``
+    are in their canonical text.
     """
 
     sha256: str
@@ -129,6 +136,7 @@ class Leaf:
     key: str
     profile: Profile | None
     is_ca: bool
+    ip_addresses: tuple[str, ...] = ()
 
     @property
     def subject_words(self) -> str:

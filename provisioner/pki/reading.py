@@ -65,22 +65,25 @@ def _signed_by(certificate: x509.Certificate) -> str:
 
 def leaf_of(certificate: x509.Certificate) -> Leaf:
     """Return what a certificate says of itself. Raises one of ``pem.UNREADABLE``."""
+    names = _names(certificate)
     return Leaf(
         sha256=hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest(),
         serial=certificate.serial_number,
-        subject=_text(certificate.subject),
+        subject=name_text(certificate.subject),
         name=_distinguished_name(certificate.subject),
-        issuer=_text(certificate.issuer),
-        dns_names=_dns_names(certificate),
+        issuer=name_text(certificate.issuer),
+        dns_names=tuple(names.get_values_for_type(x509.DNSName)),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         key=_key_name(certificate),
         profile=_profile(certificate),
         is_ca=_is_ca(certificate),
+        ip_addresses=tuple(str(address) for address in names.get_values_for_type(x509.IPAddress)),
     )
 
 
-def _text(name: x509.Name) -> str:
+def name_text(name: x509.Name) -> str:
+    """Return a name as RFC 4514 writes it, ``emailAddress`` by its word."""
     return name.rfc4514_string({NameOID.EMAIL_ADDRESS: "emailAddress"})
 
 
@@ -94,12 +97,11 @@ def _distinguished_name(name: x509.Name) -> DistinguishedName | None:
     return DistinguishedName(**values)
 
 
-def _dns_names(certificate: x509.Certificate) -> tuple[str, ...]:
+def _names(certificate: x509.Certificate) -> x509.SubjectAlternativeName:
     try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
-        return ()
-    return tuple(found.value.get_values_for_type(x509.DNSName))
+        return x509.SubjectAlternativeName([])
 
 
 def _key_name(certificate: x509.Certificate) -> str:

@@ -252,7 +252,8 @@ def narrowing(case: Case) -> Iterator[Finding]:
     served, wanted = case.observed.served, aim(case.desired.specification, case.observed.pinned)
     if not case.to_mutual or not case.served_mutual or served is None or source_checks.is_foreign(case):
         return
-    lost = [name for name in served.leaf.dns_names if not _still_named(name, wanted.names)]
+    now_named = (*served.leaf.dns_names, *served.leaf.ip_addresses)
+    lost = [name for name in now_named if not _still_named(name, wanted.names)]
     if lost:
         yield Finding("names-dropped", f"names served now and no longer: {', '.join(lost)}", Severity.CONFIRM)
     if wanted.key and served.leaf.key != wanted.key:

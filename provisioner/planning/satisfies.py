@@ -19,6 +19,7 @@ def differences(leaf: Leaf, specification: Specification, *, signed: bool) -> tu
     expectations: tuple[tuple[str, object, object], ...] = (
         ("key", leaf.key, specification.key.value),
         ("names", _names(leaf.dns_names), _names(specification.dns_names)),
+        ("IP addresses", _names(leaf.ip_addresses) or "none", _names(specification.ip_addresses) or "none"),
         ("subject", str(leaf.name or leaf.subject), str(specification.subject)),
         ("profile", leaf.profile and leaf.profile.value, specification.profile.value),
     )

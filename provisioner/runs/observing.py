@@ -115,7 +115,7 @@ class Observer:
         return tuple(Kept(item, signed(chain[0]), self._reads.reader.issuers(chain)) for item, chain in chains)
 
     def _names(self) -> tuple[NameRecord, ...]:
-        """Return what the DNS says, nothing where that is not what leads to the endpoint or its name is the service's own."""
+        """Return what the DNS says, nothing where that is not what leads there or the name is the service's own."""
         endpoint = self._desired.endpoint
         if endpoint.connect_to is not None or (not self._desired.domains and endpoint.host.endswith(_SERVICE_DOMAIN)):
             return ()
@@ -141,7 +141,8 @@ class Observer:
             found = self._repeater.read(lambda: self._reads.hosted.by_identifier(wanted.identifier))
             return None if found is None else _pinned_hosted(found)
         leaf = self._reads.source(wanted.name).issuer.pinned()
-        return None if leaf is None else Pinned(leaf.sha256, leaf.dns_names, leaf.key, leaf.not_before, leaf.not_after)
+        names = (*leaf.dns_names, *leaf.ip_addresses) if leaf else ()
+        return None if leaf is None else Pinned(leaf.sha256, names, leaf.key, leaf.not_before, leaf.not_after)
 
     def with_kept(self, observed: Observed) -> Observed:
         """Return the observation with the key store looked at again."""

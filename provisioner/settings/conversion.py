@@ -105,6 +105,7 @@ class LoadedSettings:
             profile=found.profile,
             dns_names=found.dns_names,
             subject=DistinguishedName(**found.subject.model_dump()),
+            ip_addresses=found.ip_addresses,
         )
 
     def desired(self, name: str) -> Desired:

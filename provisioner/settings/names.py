@@ -25,6 +25,19 @@ def check_dns_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def check_ip_addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the addresses in their canonical text. Raises ``ValueError`` for the first that is none."""
+    found: list[str] = []
+    for text in addresses:
+        if not _is_address(text) or "%" in text:
+            raise ValueError(f"{text!r}: this is not an IP address")
+        canonical = str(ip_address(text))
+        if canonical in found:
+            raise ValueError(f"{text!r} is named twice")
+        found.append(canonical)
+    return tuple(found)
+
+
 def dns_name_problem(name: str, *, wildcard: bool) -> str:
     """Return what is wrong with a DNS name, an empty text when nothing is."""
     if _is_address(name):

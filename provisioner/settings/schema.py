@@ -23,12 +23,20 @@ from provisioner.model.desired import RollbackTarget
 from provisioner.model.instance import Mode
 from provisioner.planning import windows
 from provisioner.settings.durations import parse_duration
-from provisioner.settings.names import check_dns_names, check_domain, check_state, check_timezone, parse_endpoint
+from provisioner.settings.names import (
+    check_dns_names,
+    check_domain,
+    check_ip_addresses,
+    check_state,
+    check_timezone,
+    parse_endpoint,
+)
 from provisioner.settings.secrets import SecretReference
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
 DnsNames = Annotated[tuple[str, ...], AfterValidator(check_dns_names)]
+IpAddresses = Annotated[tuple[str, ...], AfterValidator(check_ip_addresses)]
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _PLACEHOLDERS = {"instance_id", "cert_identifier", "region"}
 LONGEST_HOSTED_NAME = 63
@@ -149,6 +157,9 @@ class IssuedCertificate(Section):
         default=Profile.STRICT, description='"guide" carries the exact extensions of Alibaba\'s guide'
     )
     dns_names: DnsNames = Field(description="names that clients may connect to; * stands for one leftmost label")
+    ip_addresses: IpAddresses = Field(
+        default=(), description="IP addresses that clients may connect to, beside the names"
+    )
     subject: Subject = Field(description="the distinguished name")
 
     @model_validator(mode="after")

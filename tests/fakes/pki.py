@@ -33,6 +33,7 @@ def leaf_of(der: bytes, specification: Specification, now: datetime) -> Leaf:
         key=specification.key.value,
         profile=specification.profile,
         is_ca=False,
+        ip_addresses=specification.ip_addresses,
     )
 
 
