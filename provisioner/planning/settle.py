@@ -129,7 +129,7 @@ class Watch:
 
     def _notice_disturbance(self, view: View, status: int | None, at: float) -> None:
         self._silent_in_a_row = self._silent_in_a_row + 1 if view.look is Look.SILENT else 0
-        before = view.state is not None and view.state.same_as(self.previous)
+        before = self._as_it_was(view.state)
         if before and not self.changed:
             self._failed_at = None
         elif self._failed_at is None and not (before or (view.state and view.state.matches(self.wanted))):
@@ -144,7 +144,7 @@ class Watch:
         enough = streak is not None and streak.count >= self.policy.readings
         if streak is None or not enough or streak.span < self.policy.over.total_seconds():
             return None
-        before = streak.state.same_as(self.previous)
+        before = self._as_it_was(streak.state)
         if streak.state.matches(self.wanted) and (not before or (self.changed and not _busy(status))):
             return Ending.SETTLED
         wrong = not before and not streak.state.matches(self.wanted) and status == Status.IN_SERVICE
@@ -159,7 +159,10 @@ class Watch:
         return self._reverted_or_unseen()
 
     def _steady_before(self) -> bool:
-        return self.streak is not None and self.streak.state.same_as(self.previous)
+        return self.streak is not None and self._as_it_was(self.streak.state)
+
+    def _as_it_was(self, state: WireState | None) -> bool:
+        return state is not None and state.same_as(self.previous, self.wanted)
 
     def _reverted_or_unseen(self) -> Ending:
         return Ending.REVERTED if self.changed else Ending.UNSEEN

@@ -37,9 +37,9 @@ class Observer:
         reads.resolver.resolve(desired.endpoint)
         listed = self._repeater.read(lambda: reads.instances.list(desired.region))
         instance = _pick(listed, desired.id)
-        reading = self._looker.look()
+        reading = self._looker.look_well()
         left_out = unreachable(reading)
-        seen = view(reading, left_out) if len(left_out) < len(reading.addresses) else view(reading)
+        seen = view(reading, left_out)
         return Observed(
             at=reads.clock.now(),
             instance=instance,

@@ -27,6 +27,7 @@ GOOD = View(Look.UP, WireState(Mode.MUTUAL, "aa", asked=True), "good")
 REFUSED = View(Look.UP, WireState(Mode.MUTUAL, "aa", asked=True, good_client_refused=True), "refused")
 ANONYMOUS = View(Look.UP, WireState(Mode.ONE_WAY, "aa", asked=True), "anonymous")
 WRONG_LEAF = View(Look.UP, WireState(Mode.MUTUAL, "bb", asked=True), "wrong leaf")
+RENEWED = View(Look.UP, WireState(Mode.ONE_WAY, "01", asked=False), "renewed")
 OLD = View(Look.UP, WireState(Mode.ONE_WAY, "00", asked=False), "old")
 DOWN = View(Look.DOWN, None, "down")
 MIXED = View(Look.MIXED, None, "mixed")
@@ -64,6 +65,8 @@ def new(*, attended: bool = False, interrupted: bool = False, previous: Endpoint
         ([OLD, DOWN] + [OLD] * 60, (Ending.REVERTED, 41)),
         ([OLD, SILENT, SILENT] + [OLD] * 60, (Ending.REVERTED, 42)),
         ([OLD, GOOD] + [OLD] * 60, (Ending.REVERTED, 41)),
+        ([OLD, DOWN] + [RENEWED] * 60, (Ending.REVERTED, 41)),
+        ([OLD] * 5 + [RENEWED] * 60, (Ending.UNSEEN, 40)),
         ([DOWN] * 300, (Ending.DOWN_IN_SERVICE, 100)),
         ([MIXED] * 300, (Ending.DOWN_IN_SERVICE, 100)),
         ([SILENT] * 300, (Ending.DOWN_IN_SERVICE, 100)),
