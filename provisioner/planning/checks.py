@@ -224,7 +224,11 @@ def device_cas(case: Case) -> Iterator[Finding]:
 
 
 def canary(case: Case) -> Iterator[Finding]:
-    """Refuse when the canary's login fails before anything was changed; warn when there is no canary."""
+    """Refuse when the canary fails before anything was changed; warn when there is no canary.
+
+    One without login that distrusts the served certificate, or doesn't get through, is no reason to leave that
+    certificate there.
+    """
     policy, result = case.desired.canary, case.observed.canary
     accepted = result is None or result.verdict is CanaryVerdict.ACCEPTED
     if not case.to_mutual:
@@ -239,12 +243,18 @@ def canary(case: Case) -> Iterator[Finding]:
             Severity.WARNING,
             f"add canary to [instances.{case.desired.name}]",
         )
-    elif policy.logs_in and result is not None and not accepted:
-        yield refuse(
-            "canary-fails-before",
-            f"the canary can't log in before any change: {result.detail or result.verdict.value}",
-            f"correct canary of [instances.{case.desired.name}]",
-        )
+    elif result is not None and not accepted:
+        message = f"the canary can't log in before any change: {result.detail or result.verdict.value}"
+        section = f"[instances.{case.desired.name}]"
+        if not policy.logs_in and result.verdict is not CanaryVerdict.REFUSED_BY_TLS:
+            yield Finding("canary-refused", message, Severity.WARNING, f"look at canary of {section}")
+        elif result.verdict is CanaryVerdict.DISTRUSTED:
+            hint = (
+                f"name the CA of the served certificate in canary.trust of {section}; if it expired, leave canary out"
+            )
+            yield refuse("canary-fails-before", message, hint)
+        else:
+            yield refuse("canary-fails-before", message, f"correct canary of {section}")
 
 
 def narrowing(case: Case) -> Iterator[Finding]:

@@ -45,11 +45,18 @@ class WireState:
             return True
         return self.leaf == wanted.leaf and self._serves(wanted.domains)
 
-    def same_as(self, before: EndpointState | None) -> bool:
-        """Tell whether this is the state before a request; a leaf that nobody recorded is not compared."""
-        if before is None or self.mode is not before.mode or before.leaf not in {None, self.leaf}:
+    def same_as(self, before: EndpointState | None, wanted: EndpointState) -> bool:
+        """Tell whether this is the state before a request for ``wanted``.
+
+        A leaf that nobody recorded is not compared. Neither is one-way's, since Alibaba may have renewed its own; but
+        with the wanted leaf, a switch to mutual authentication went half the way.
+        """
+        if before is None or self.mode is not before.mode:
             return False
-        return self._serves(before.domains)
+        if before.leaf in {None, self.leaf}:
+            return self._serves(before.domains)
+        renewed = self.leaf != wanted.leaf and not self.asked
+        return self.mode is Mode.ONE_WAY and wanted.mode is Mode.MUTUAL and renewed
 
     def _serves(self, domains: tuple[MappedState, ...]) -> bool:
         served = dict(self.domains)
@@ -80,9 +87,10 @@ def view(reading: Reading, left_out: Collection[str] = ()) -> View:
         reading: one look at every address.
         left_out: addresses that were unreachable before the change; they are not judged.
     """
-    considered = [item for item in reading.addresses if item.address not in left_out]
+    considered = judged(reading, left_out)
     if not considered:
-        return View(Look.DOWN, None, reading.unresolved or "no address to look at")
+        look = Look.SILENT if reading.unresolved else Look.DOWN
+        return View(look, None, reading.unresolved or "no address to look at")
     states = [_state(item) for item in considered]
     silent = [item for item in considered if _silent(item)]
     shown = {state for state in states if state is not None}
@@ -100,9 +108,14 @@ def view(reading: Reading, left_out: Collection[str] = ()) -> View:
     return _with_canaries(state, reading.canaries)
 
 
+def judged(reading: Reading, left_out: Collection[str]) -> tuple[AddressReading, ...]:
+    """Return the addresses that count: all but those left out, and those too when the name leads to no other."""
+    return tuple(item for item in reading.addresses if item.address not in left_out) or reading.addresses
+
+
 def unreachable(reading: Reading) -> tuple[str, ...]:
-    """Return the addresses that did not show a state."""
-    return tuple(item.address for item in reading.addresses if _state(item) is None)
+    """Return the addresses to which no connection could be made; what answers wrongly is not among them."""
+    return tuple(item.address for item in reading.addresses if item.stage is Stage.CONNECT)
 
 
 def describe(state: WireState) -> str:
@@ -140,7 +153,7 @@ def _with_domains(state: WireState, reading: Reading, left_out: Collection[str])
     """Return the view with the mapped domains, each of which has to show one leaf at all addresses."""
     served = []
     for item in reading.domains:
-        seen = [one for one in item.addresses if one.address not in left_out]
+        seen = [one for one in item.addresses if one.address not in left_out] or item.addresses
         leaves = {one.leaf_sha256 for one in seen}
         if any(one.timed_out and one.leaf_sha256 is None for one in seen):
             return View(Look.SILENT, None, f"no answer in time for {item.domain}")

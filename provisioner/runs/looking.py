@@ -7,13 +7,16 @@ from threading import Thread
 from typing import TypeVar
 
 from provisioner.errors import UnresolvedError
-from provisioner.model.instance import Endpoint, EndpointState
+from provisioner.model.instance import Endpoint, EndpointState, Mode
 from provisioner.model.reading import CanaryResult, DomainReading, Reading
-from provisioner.planning.wire import Look, View, view
+from provisioner.planning.wire import Look, View, judged, view
 from provisioner.runs.seams import Reads
 
 Q = TypeVar("Q")
 T = TypeVar("T")
+
+_LOOKS = 3
+_PAUSE = 1.0
 
 
 class Looker:
@@ -43,8 +46,20 @@ class Looker:
         mapped = tuple(DomainReading(item, tuple(itertools.islice(seen, len(addresses)))) for item in self._domains)
         return Reading(self._reads.clock.now(), own, domains=mapped)
 
+    def look_well(self) -> Reading:
+        """Return a reading that one lost packet does not spoil: looks again while an address shows no state."""
+        reading = self.look()
+        for _ in range(_LOOKS - 1):
+            if view(reading).look is Look.UP:
+                break
+            self._reads.clock.sleep(_PAUSE)
+            reading = self.look()
+        return reading
+
     def look_for(self, wanted: EndpointState, left_out: Collection[str]) -> tuple[Reading, View]:
         """Return a reading and what it shows; the canary tries its luck only where the wanted state is seen.
+
+        In one-way mode it doesn't: what is served there is not ours, and a client without certificate shows enough.
 
         Args:
             wanted: the state whose verification is under way.
@@ -52,9 +67,9 @@ class Looker:
         """
         reading = self.look()
         seen = view(reading, left_out)
-        if seen.look is not Look.UP or seen.state is None or not seen.state.matches(wanted):
+        if wanted.mode is Mode.ONE_WAY or seen.state is None or not seen.state.matches(wanted):
             return reading, seen
-        addresses = [item.address for item in reading.addresses if item.address not in left_out]
+        addresses = [item.address for item in judged(reading, left_out)]
         reading = replace(reading, canaries=self.try_canary(addresses))
         return reading, view(reading, left_out)
 

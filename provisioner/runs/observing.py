@@ -43,9 +43,9 @@ class Observer:
         reads.resolver.resolve(desired.endpoint)
         listed = self._repeater.read(lambda: reads.instances.list(desired.region))
         instance = _pick(listed, desired.id)
-        reading = self._looker.look()
+        reading = self._looker.look_well()
         left_out = unreachable(reading)
-        seen = view(reading, left_out) if len(left_out) < len(reading.addresses) else view(reading)
+        seen = view(reading, left_out)
         hosted = self._repeater.read(lambda: reads.hosted.find(desired.hosted_prefix))
         served = self._served(reading, seen)
         observed = Observed(

@@ -75,7 +75,7 @@ class Rollback:
         def tick() -> bool | None:
             watcher.heed_stop()
             seen = view(self._looker.look(), intent.left_out)
-            before = seen.state is not None and seen.state.same_as(intent.previous)
+            before = seen.state is not None and seen.state.same_as(intent.previous, intent.target)
             if not before or watcher.status() != Status.IN_SERVICE:
                 return True
             message = f"{seen.words}; the request of run {intent.run} may still act"

@@ -108,6 +108,19 @@ class Stage:
         """Return what ``plan`` shows."""
         return self._attempt("plan", Permissions(**permissions)).prepare()
 
+    def kill_at(self, kind: EventKind, count: int = 1) -> None:
+        """Kill the next run at its so-many-th event of a kind."""
+        seen = 0
+
+        def hear(event: Event) -> None:
+            nonlocal seen
+            seen += event.kind is kind
+            if seen == count and event.kind is kind:
+                self.on_event = None
+                raise Killed
+
+        self.on_event = hear
+
     def rotate(self, key: KeyType = KeyType.EC_P256) -> None:
         """Ask for another key type."""
         self.respecify(key=key)
