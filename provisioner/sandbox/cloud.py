@@ -99,6 +99,11 @@ class Sandbox:
         assert self._api is not None
         return self._api.calls
 
+    def console(self, action: str, parameters: dict[str, str]) -> object:
+        """Do what a person does in the console: an action without a signature."""
+        assert self._api is not None
+        return self._api.perform(action, parameters)
+
     def machine(self, instance_id: str) -> Machine:
         """Return an instance at work."""
         return self._machines[instance_id]
