@@ -141,8 +141,8 @@ class CertificateIssuer(Protocol):
     def signed(self, certificate_der: bytes) -> bool:
         """Tell whether the CA's key signed this certificate."""
 
-    def pinned(self) -> Leaf | None:
-        """Return the leaf that the owner's files hold now, None where certificates are issued.
+    def pinned_chain(self) -> tuple[bytes, ...]:
+        """Return the certificates that the owner's files hold now in DER, leaf first; none where they are issued.
 
         Raises ``UnusableError``.
         """

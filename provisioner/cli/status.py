@@ -26,10 +26,11 @@ def status(context: typer.Context, names: NamesArgument = None, json_output: Jso
 
 def _document(composition: "Composition", name: str) -> dict[str, object]:
     from provisioner.errors import UnusableError
-    from provisioner.model.certificate import HostedSpecification, Pinned
+    from provisioner.model.certificate import HostedSpecification
     from provisioner.planning.wanted import renewal_reason, shortcomings
     from provisioner.planning.wire import view
     from provisioner.runs.looking import Looker
+    from provisioner.runs.pinning import pinned_by_files
 
     desired, reads = composition.loaded.desired(name), composition.seams(name).reads
     reading = Looker(desired.endpoint, reads).look()
@@ -42,8 +43,7 @@ def _document(composition: "Composition", name: str) -> dict[str, object]:
     try:
         leaf = reads.reader.read(chain[0]) if chain else None
         if leaf is not None:
-            held = reads.issuer.pinned()
-            pinned = Pinned(held.sha256, held.dns_names, held.key, held.not_before, held.not_after) if held else None
+            pinned = pinned_by_files(reads.issuer, reads.reader)
             signed = reads.issuer.signed(chain[0])
             if not isinstance(desired.specification, HostedSpecification):  # what it is, only the service could tell
                 wrong = shortcomings(leaf, desired.specification, pinned, signed=signed)

@@ -42,9 +42,9 @@ class LocalIssuer:
         """Return what is known of the CA. Raises ``UnusableError``."""
         return self._authority.facts()
 
-    def pinned(self) -> Leaf | None:
-        """Return None: what is issued here isn't one leaf."""
-        return None
+    def pinned_chain(self) -> tuple[bytes, ...]:
+        """Return nothing: what is issued here isn't one leaf."""
+        return ()
 
     def signed(self, certificate_der: bytes) -> bool:
         """Tell whether the CA's key signed this certificate."""

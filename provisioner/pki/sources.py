@@ -23,9 +23,9 @@ class FilesIssuer:
         """Return False: no authority is configured for it."""
         return False
 
-    def pinned(self) -> Leaf | None:
-        """Return the leaf that the files hold now. Raises ``UnusableError``."""
-        return self._importer.leaf()
+    def pinned_chain(self) -> tuple[bytes, ...]:
+        """Return the certificates that the files hold now in DER, leaf first. Raises ``UnusableError``."""
+        return self._importer.chain()
 
     def issue(self, wanted: Wanted) -> Leaf:
         """Keep what the files hold in the key store and return the leaf. Raises ``UnusableError``."""
@@ -45,9 +45,9 @@ class HostedSource:
         """Return False: no authority is configured for it."""
         return False
 
-    def pinned(self) -> Leaf | None:
-        """Return None: the service tells what it is."""
-        return None
+    def pinned_chain(self) -> tuple[bytes, ...]:
+        """Return nothing: the service tells what it is."""
+        return ()
 
     def issue(self, wanted: Wanted) -> Leaf:
         """Refuse: no plan for a hosted certificate has such a step."""

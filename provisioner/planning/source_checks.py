@@ -87,6 +87,8 @@ def is_foreign(case: Case) -> bool:
 def _new_issuers(case: Case) -> frozenset[str]:
     if case.candidate is not None:
         return case.candidate.issuers
+    if case.observed.pinned is not None:
+        return case.observed.pinned.issuers
     authority = case.observed.authority
     return authority.issuers if authority else frozenset()
 

@@ -16,6 +16,7 @@ from provisioner.planning.planner import planned_parts
 from provisioner.planning.strangers import strangers
 from provisioner.planning.wire import Look, View, unreachable, view
 from provisioner.runs.looking import Looker
+from provisioner.runs.pinning import pinned_by_files, pinned_by_identifier
 from provisioner.runs.seams import Records, Seams
 from provisioner.waiting import Repeater
 
@@ -139,10 +140,8 @@ class Observer:
     def _pinned(self, wanted: Wanted) -> Pinned | None:
         if isinstance(wanted, HostedSpecification):
             found = self._repeater.read(lambda: self._reads.hosted.by_identifier(wanted.identifier))
-            return None if found is None else _pinned_hosted(found)
-        leaf = self._reads.source(wanted.name).issuer.pinned()
-        names = (*leaf.dns_names, *leaf.ip_addresses) if leaf else ()
-        return None if leaf is None else Pinned(leaf.sha256, names, leaf.key, leaf.not_before, leaf.not_after)
+            return None if found is None else pinned_by_identifier(found)
+        return pinned_by_files(self._reads.source(wanted.name).issuer, self._reads.reader)
 
     def with_kept(self, observed: Observed) -> Observed:
         """Return the observation with the key store looked at again."""
@@ -191,12 +190,6 @@ class Observer:
 
 def _pick(listed: tuple[Instance, ...], wanted: str) -> Instance | None:
     return next((item for item in listed if item.id == wanted), None)
-
-
-def _pinned_hosted(found: HostedCertificate) -> Pinned:
-    return Pinned(
-        found.sha256, found.dns_names, found.key or "", found.not_before, found.not_after, identifier=found.identifier
-    )
 
 
 def _der(chain_pem: str) -> bytes:

@@ -13,6 +13,7 @@ from provisioner.planning.settle import Ending
 from provisioner.runs import results
 from provisioner.runs.changing import Changer, describe_target
 from provisioner.runs.journal import Journal
+from provisioner.runs.pinning import pinned_by_files
 from provisioner.runs.seams import Seams
 from provisioner.runs.watching import Watched, Watcher, outage
 from provisioner.waiting import Repeater
@@ -150,7 +151,7 @@ class Undoer:
         """Return the digest of the specification in force, empty when it can't be told."""
         issuer = self._seams.reads.issuer
         try:
-            authority, pinned = issuer.authority(), issuer.pinned()
+            authority, pinned = issuer.authority(), pinned_by_files(issuer, self._seams.reads.reader)
         except UnusableError:
             return ""
         return specification_digest(self._desired, authority, pinned.sha256 if pinned else None)

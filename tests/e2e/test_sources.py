@@ -48,7 +48,7 @@ def sell_to(cloud: Cloud, shop: Shop, section: str) -> Path:
 
 
 def test_a_purchased_pkcs12(cloud: Cloud) -> None:
-    """It is taken in, normalised, rehearsed, hosted and switched to; a renewed one rotates, an unchanged one doesn't."""
+    """It is taken in, normalised, rehearsed, hosted and switched to; a renewed one rotates."""
     shop = Shop()
     section = 'source = "files"\ncertificate = "iot.p12"\nprivate_key_password = { file = "secrets/p12" }'
     folder = sell_to(cloud, shop, section)

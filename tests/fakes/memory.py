@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from provisioner.errors import BusyError, UnansweredError
-from provisioner.model.certificate import HostedCertificate
+from provisioner.model.certificate import HostedCertificate, Leaf
 from provisioner.model.event import Event
 from provisioner.model.instance import EndpointState
 from provisioner.model.intent import Backoff, Hold, Intent
@@ -202,6 +202,13 @@ class MemoryHosting:
             raise UnansweredError("no answer", action="UploadUserCertificate")
         self.uploads.append(name)
         leaf = next(leaf for leaf in self._pki.known.values() if name.endswith(leaf.sha256[:16]))
+        number = int(self.put(name, leaf).partition("-")[0])
+        if trouble == "lost_answer":
+            raise UnansweredError("no answer", action="UploadUserCertificate")
+        return number
+
+    def put(self, name: str, leaf: Leaf) -> str:
+        """Keep a certificate and return its identifier."""
         number = 1000 + len(self.kept)
         self.kept.append(
             HostedCertificate(
@@ -220,9 +227,7 @@ class MemoryHosting:
                 status="issued",
             )
         )
-        if trouble == "lost_answer":
-            raise UnansweredError("no answer", action="UploadUserCertificate")
-        return number
+        return f"{number}-cn-hangzhou"
 
     def read_back(self, number: int) -> HostedCertificate:
         """Return one hosted certificate."""

@@ -70,9 +70,9 @@ class FakePki:
         )
         return None if self.in_files else AuthorityFacts(certificate, (), frozenset({self._name}))
 
-    def pinned(self) -> Leaf | None:
-        """Return the leaf that the files hold, None where certificates are issued."""
-        return self.known[self.in_files] if self.in_files else None
+    def pinned_chain(self) -> tuple[bytes, ...]:
+        """Return what the files hold, nothing where certificates are issued."""
+        return (self.in_files,) if self.in_files else ()
 
     def issuers(self, chain: tuple[bytes, ...]) -> frozenset[str]:
         """Return who signed a chain: this authority, or the name in the leaf."""

@@ -65,6 +65,7 @@ class World:
     directory_error: ServiceError | None = None
     on_request: Callable[[], None] | None = None
     names: dict[str, NameRecord] = field(default_factory=dict)
+    mapping: dict[str, bytes] = field(default_factory=dict)
     online_clients: set[str] = field(default_factory=set)
     addresses: tuple[str, ...] = (ADDRESS,)
     elsewhere: dict[str, Shown | str] = field(default_factory=dict)
@@ -148,12 +149,13 @@ class World:
             return AddressReading(address, Stage.MQTT, leaf_sha256=self.sha256(ALIBABA), chain=(ALIBABA,), asked=False)
         if isinstance(shown, str) or not shown.up:
             return AddressReading(address, Stage.CONNECT, failure="connection refused")
+        der = self.mapping.get(endpoint.host, shown.der) if shown.mutual else shown.der
         return AddressReading(
             address,
             Stage.HANDSHAKE if shown.mutual else Stage.ANSWERED,
             tls_version="TLSv1.2",
-            leaf_sha256=self.sha256(shown.der),
-            chain=(shown.der,),
+            leaf_sha256=self.sha256(der),
+            chain=(der,),
             chain_complete=True,
             asked=shown.asks,
             required=Required.YES if shown.mutual else Required.NO,
@@ -196,7 +198,11 @@ class Alone:
     def request(self, region: str, instance_id: str, target: EndpointState) -> tuple[str, ...]:
         """Let the endpoint restart into what is asked for."""
         self._world.requests.append(target)
-        self._world.act(target, self._world.effects.pop(0) if self._world.effects else "works")
+        effect = self._world.effects.pop(0) if self._world.effects else "works"
+        if effect != "no_effect":
+            certificates = self._world.certificates
+            self._world.mapping = {item.domain: certificates[item.identifier or ""] for item in target.domains}
+        self._world.act(target, effect)
         return ()
 
 
