@@ -104,8 +104,8 @@ class Pinned:
     """The one leaf that files or an identifier stand for, as far as it is known.
 
     ``sha256`` is None where the service does not tell it; then nobody could judge the wire. ``identifier`` is that of
-    a hosted certificate, None for files. ``key`` is empty where it is not known. ``issuers`` tells which keys signed its
-    chain, as far as that is known.
+    a hosted certificate, None for files. ``key`` is empty where it is not known. ``issuers`` tells which keys signed
+    its chain, as far as that is known.
     """
 
     sha256: str | None

@@ -28,8 +28,8 @@ NAME = "prod"
 WAITING = WaitingPolicy(deadline=timedelta(minutes=30), effect_within=timedelta(minutes=12))
 
 
-def wanted(**changes: object) -> Desired:
-    """Return an ordinary desired state, with changes."""
+def specified(**changes: object) -> Specification:
+    """Return what an ordinary certificate should be, with changes."""
     specification = Specification(
         name="iot",
         key=KeyType.RSA_2048,
@@ -39,13 +39,18 @@ def wanted(**changes: object) -> Desired:
         dns_names=("*.mqtt.aliyuncs.com",),
         subject=DistinguishedName(common_name="mqtt.example.com"),
     )
+    return replace(specification, **changes)  # type: ignore[arg-type]
+
+
+def wanted(**changes: object) -> Desired:
+    """Return an ordinary desired state, with changes."""
     desired = Desired(
         name=NAME,
         id="mqtt-1",
         region="cn-hangzhou",
         endpoint=Endpoint("mqtt-1.mqtt.aliyuncs.com"),
         mode=Mode.MUTUAL,
-        specification=specification,
+        specification=specified(),
         hosted_prefix="provisioner-iot-",
         driver="openapi",
         on_failure=(RollbackTarget.PREVIOUS_CERTIFICATE, RollbackTarget.ONE_WAY),

@@ -11,7 +11,7 @@ from provisioner.model.finding import Severity
 from provisioner.model.instance import EndpointState, MappedState, Mode, NameRecord
 from provisioner.model.outcome import Outcome
 from provisioner.model.plan import StepKind
-from tests.fakes.stage import NAME, Stage, wanted
+from tests.fakes.stage import NAME, Stage, specified, wanted
 from tests.fakes.world import ALIBABA
 
 DOMAIN = "a.example.com"
@@ -111,12 +111,15 @@ def test_an_identifier_that_nobody_has() -> None:
     assert reasons(stage) == ["no-fingerprint"]
 
 
+def mapped(*names: str) -> Mapped:
+    """Return the mapped domain with a certificate for these names."""
+    return Mapped(DOMAIN, specified(name="other", dns_names=names), "provisioner-other-")
+
+
 @pytest.fixture
 def mapping() -> Stage:
     """Return an instance with a mapped domain that has a certificate of its own."""
-    other = replace(wanted().specification, name="other", dns_names=(DOMAIN,))  # type: ignore[type-var]
-    domain = Mapped(DOMAIN, other, "provisioner-other-")
-    stage = Stage(wanted(domains=(domain,), rotation=RotationPolicy(unattended=True, by_sni=True)))
+    stage = Stage(wanted(domains=(mapped(DOMAIN),), rotation=RotationPolicy(unattended=True, by_sni=True)))
     stage.rotating = stage.world.alone()
     return stage
 
@@ -139,9 +142,7 @@ def test_a_domain_is_rotated_without_touching_the_default(mapping: Stage) -> Non
     """Only what differs is made; the default certificate goes on by its hosted copy."""
     mapping.apply()
     before = mapping.leaf()
-    domain = mapping.desired.domains[0]
-    other = replace(domain.specification, dns_names=(DOMAIN, "b.example.com"))  # type: ignore[type-var]
-    mapping.desired = replace(mapping.desired, domains=(replace(domain, specification=other),))
+    mapping.desired = replace(mapping.desired, domains=(mapped(DOMAIN, "b.example.com"),))
     result = mapping.rotate_unattended()
     assert (result.outcome, mapping.leaf(), len(mapping.hosting.uploads)) == (Outcome.CONVERGED, before, 3)
 
@@ -149,9 +150,7 @@ def test_a_domain_is_rotated_without_touching_the_default(mapping: Stage) -> Non
 def test_a_mapping_that_does_not_come_is_noticed(mapping: Stage) -> None:
     """The domain is probed with its own SNI: a mapping without effect is not success."""
     mapping.apply()
-    domain = mapping.desired.domains[0]
-    other = replace(domain.specification, dns_names=(DOMAIN, "b.example.com"))  # type: ignore[type-var]
-    mapping.desired = replace(mapping.desired, domains=(replace(domain, specification=other),))
+    mapping.desired = replace(mapping.desired, domains=(mapped(DOMAIN, "b.example.com"),))
     mapping.world.effects = ["no_effect"]
     assert mapping.apply().outcome is Outcome.FAILED
 
@@ -174,9 +173,7 @@ def test_the_mapping_before_is_restored(mapping: Stage) -> None:
 def test_a_domain_outside_its_certificate_is_refused(mapping: Stage) -> None:
     """Names are checked for each domain."""
     mapping.apply()
-    domain = mapping.desired.domains[0]
-    other = replace(domain.specification, dns_names=("b.example.com",))  # type: ignore[type-var]
-    mapping.desired = replace(mapping.desired, domains=(replace(domain, specification=other),))
+    mapping.desired = replace(mapping.desired, domains=(mapped("b.example.com"),))
     assert "names-miss-endpoint" in reasons(mapping)
 
 
