@@ -75,6 +75,10 @@ class Journal:
         self._records.intents.save(intent)
         return intent
 
+    def take_over(self, intent: Intent) -> Intent:
+        """Record that a person's rollback goes where an open request goes already."""
+        return self._mark(replace(intent, action=Action.ROLLBACK, commanded=True))
+
     def mark_interrupted(self, intent: Intent) -> Intent:
         """Record that the wire left the state before the request."""
         return self._mark(replace(intent, interrupted=True))
