@@ -57,7 +57,8 @@ class Watch:
 
     A wanted state that the endpoint was already in before the request counts only after a change was seen and with the
     instance no longer busy, since the restart may not have begun. A wrong state waits for status 5: nothing can be
-    asked for before, and an instance that is still at work may yet become right. With an attended driver
+    asked for before, and an instance that is still at work may yet become right. Where the state before is not known,
+    it waits through ``effect_within`` too: what comes up first may be that state. With an attended driver
     ``effect_within`` does not apply and the deadline starts at the first change.
 
     Args:
@@ -149,14 +150,15 @@ class Watch:
         before = self._as_it_was(streak.state)
         if streak.state.matches(self.wanted) and (not before or (self.changed and not _busy(status))):
             return Ending.SETTLED
-        wrong = not before and not streak.state.matches(self.wanted) and status == Status.IN_SERVICE
-        return Ending.WRONG if wrong else None
+        if before or streak.state.matches(self.wanted) or status != Status.IN_SERVICE:
+            return None
+        return Ending.WRONG if self.previous is not None or streak.last - self.started >= self._patience() else None
 
     def _as_before(self, at: float, *, in_service: bool) -> Ending | None:
         if self.attended or not in_service or not self._steady_before():
             return None
         quiet_since = max(self.started, self._disturbed_at or self.started)
-        if at - quiet_since < self.policy.effect_within.total_seconds():
+        if at - quiet_since < self._patience():
             return None
         return self._reverted_or_unseen()
 
@@ -183,6 +185,9 @@ class Watch:
         if self._steady_before() and (in_service or not self.changed):
             return self._reverted_or_unseen()
         return Ending.DOWN_IN_SERVICE if in_service else Ending.DOWN_OUT_OF_SERVICE
+
+    def _patience(self) -> float:
+        return (self.policy.deadline if self.attended else self.policy.effect_within).total_seconds()
 
     def _begin(self) -> float | None:
         if not self.attended:

@@ -120,19 +120,20 @@ def unreachable(reading: Reading) -> tuple[str, ...]:
 
 def describe(state: WireState) -> str:
     """Return a state in words, such as ``mutual, leaf 0123456789abcdef``."""
-    asks = " (asks for a client certificate, accepts clients without)" if _asks_only(state) else ""
+    asks = " (asks for a client certificate, accepts clients without)" if asks_only(state) else ""
     refused = ", a good client is refused" if state.good_client_refused else ""
     mapped = "".join(f", {domain} leaf {leaf[:16]}" for domain, leaf in state.domains)
     return f"{mode_words(state.mode)}{asks}, leaf {state.leaf[:16]}{mapped}{refused}"
 
 
+def asks_only(state: WireState) -> bool:
+    """Tell whether clients are asked for a certificate, and those without one accepted."""
+    return state.asked and state.mode is Mode.ONE_WAY
+
+
 def mode_words(mode: Mode) -> str:
     """Return ``one-way`` or ``mutual``."""
     return mode.value.replace("_", "-")
-
-
-def _asks_only(state: WireState) -> bool:
-    return state.asked and state.mode is Mode.ONE_WAY
 
 
 def _state(item: AddressReading) -> WireState | None:

@@ -28,7 +28,7 @@ from provisioner.runs.looking import Looker
 from provisioner.runs.observing import Observer
 from provisioner.runs.returning import Returning
 from provisioner.runs.seams import Seams
-from provisioner.runs.undoing import Undoer
+from provisioner.runs.undoing import MOST_ATTEMPTS, Undoer
 from provisioner.runs.watching import Watched, Watcher
 
 _MOST_STEPS = 6
@@ -105,11 +105,9 @@ class Attempt:
         if intent is None:
             return None
         if self.journal.on_hold() and not self._resuming:
-            if self._permissions.release:
-                self.journal.close_intent()
             return None
-        known_without_effect = intent.action is Action.SWITCH and intent.looked_through
-        return None if known_without_effect else intent
+        without_effect = intent.action is Action.SWITCH and self.watcher.came_to_nothing(intent)
+        return None if without_effect else intent
 
     @property
     def taken_up(self) -> InstanceResult | None:
@@ -147,7 +145,8 @@ class Attempt:
         """
         if made.refusals:
             return results.refused(self.desired, made)
-        if self._permissions.release or any(item.reason == "hold-lifted" for item in made.findings):
+        if self.journal.on_hold():  # lifted by a person or by a changed specification, else a check had refused
+            self.journal.close_intent()
             self.journal.release()
         if made.making:
             with self._certificate_lock():
@@ -301,12 +300,6 @@ class Attempt:
             self.undoer.hold(f"{intent.attempts} requests had no effect")
 
     def _take_up_rollback(self, intent: Intent) -> InstanceResult:
-        if intent.looked_through:
-            return self.undoer.roll_back(
-                intent.target,
-                intent.previous,
-                "the request of an earlier rollback was not seen to act",
-                left_out=intent.left_out,
-                commanded=intent.commanded,
-            )
+        if intent.attempts < MOST_ATTEMPTS and self.watcher.came_to_nothing(intent):
+            return self.undoer.repeat(intent, "the request of an earlier rollback was not seen to act")
         return self.undoer.finish(intent, self.changer.follow(intent))

@@ -79,6 +79,10 @@ class Journal:
         self._records.intents.save(intent)
         return intent
 
+    def take_over(self, intent: Intent) -> Intent:
+        """Record that a person's rollback goes where an open request goes already."""
+        return self._mark(replace(intent, action=Action.ROLLBACK, commanded=True))
+
     def meet(self, sha256: str) -> None:
         """Record that this state works with a leaf."""
         self._records.leaves.meet(sha256, self._clock.now())
