@@ -9,7 +9,14 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
-from provisioner.model.certificate import AuthorityFacts, HostedCertificate, Leaf, Material, Specification
+from provisioner.model.certificate import (
+    AuthorityFacts,
+    HostedCertificate,
+    Leaf,
+    Material,
+    MaterialFiles,
+    Specification,
+)
 from provisioner.model.event import Event
 from provisioner.model.instance import DeviceCA, Endpoint, EndpointState, Instance
 from provisioner.model.intent import Hold, Intent
@@ -133,6 +140,9 @@ class KeyStore(Protocol):
 
     def private_key_pem(self, certificate_name: str, sha256: str) -> Secret:
         """Return the key as unencrypted PKCS#8 PEM. Raises ``UnusableError``."""
+
+    def files(self, certificate_name: str, sha256: str) -> MaterialFiles:
+        """Return the files themselves, for a server that loads them. Raises ``UnusableError`` when they aren't here."""
 
 
 class CertificateReader(Protocol):

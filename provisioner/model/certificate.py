@@ -6,6 +6,7 @@ Belongs here: plain facts. Does not: parsing or signing (``pki``), judging (``pl
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 
 
 class KeyType(StrEnum):
@@ -127,6 +128,14 @@ class Material:
     key_matches: bool
     order_problem: str
     signature_problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class MaterialFiles:
+    """Where a chain and its key lie in the key store, for a server that loads both: PEM, the key unencrypted PKCS#8."""
+
+    chain: Path
+    private_key: Path
 
 
 @dataclass(frozen=True, slots=True)

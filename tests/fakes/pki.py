@@ -3,8 +3,17 @@
 import hashlib
 import ssl
 from datetime import datetime, timedelta
+from pathlib import Path
 
-from provisioner.model.certificate import AuthorityFacts, DistinguishedName, Leaf, Material, Profile, Specification
+from provisioner.model.certificate import (
+    AuthorityFacts,
+    DistinguishedName,
+    Leaf,
+    Material,
+    MaterialFiles,
+    Profile,
+    Specification,
+)
 from provisioner.model.secret import Secret
 from provisioner.ports import Clock
 
@@ -107,6 +116,11 @@ class FakePki:
     def private_key_pem(self, certificate_name: str, sha256: str) -> Secret:
         """Return a pretended key."""
         return Secret(f"key of {certificate_name} {sha256}")
+
+    def files(self, certificate_name: str, sha256: str) -> MaterialFiles:
+        """Return pretended files."""
+        folder = Path(certificate_name) / sha256[:16]
+        return MaterialFiles(folder / "chain.pem", folder / "private-key.pem")
 
     def der(self, certificate_name: str, sha256: str) -> bytes:
         """Return the bytes of a kept leaf."""
