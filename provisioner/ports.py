@@ -170,7 +170,7 @@ class KeyStore(Protocol):
         """Return the key as unencrypted PKCS#8 PEM. Raises ``UnusableError``."""
 
     def files(self, certificate_name: str, sha256: str) -> MaterialFiles:
-        """Return where chain and key of one leaf lie."""
+        """Return the files themselves, for a server that loads them. Raises ``UnusableError`` when they aren't here."""
 
 
 class Rehearsal(Protocol):

@@ -175,7 +175,7 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class MaterialFiles:
-    """Where a chain and its key lie in the key store, both PEM."""
+    """Where a chain and its key lie in the key store, for a server that loads both: PEM, the key unencrypted PKCS#8."""
 
     chain: Path
     private_key: Path

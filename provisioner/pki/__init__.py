@@ -1,6 +1,7 @@
-"""Certificates and keys: the owner's authority, issuing, reading, and the key store. The only maker of keys."""
+"""Certificates and keys: the authority, issuing, purchased files, reading, the key store. The only maker of keys."""
 
 from provisioner.pki.authority import Authority
+from provisioner.pki.bundle import Bundle, load_bundle
 from provisioner.pki.creating import create_authority
 from provisioner.pki.importing import BundleImporter
 from provisioner.pki.issuing import LocalIssuer
@@ -10,6 +11,7 @@ from provisioner.pki.sources import FilesIssuer, HostedSource
 
 __all__ = [
     "Authority",
+    "Bundle",
     "BundleImporter",
     "DerCertificateReader",
     "FileKeyStore",
@@ -17,4 +19,5 @@ __all__ = [
     "HostedSource",
     "LocalIssuer",
     "create_authority",
+    "load_bundle",
 ]

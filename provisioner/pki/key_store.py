@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from provisioner.errors import UnusableError
-from provisioner.model.certificate import Leaf, Material
+from provisioner.model.certificate import Leaf, Material, MaterialFiles
 from provisioner.model.secret import Secret
 from provisioner.pki import pem
 from provisioner.pki.chains import order_problem, signature_problem
@@ -23,6 +23,7 @@ from provisioner.pki.reading import leaf_of
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _GENERATION = re.compile(r"[0-9a-f]{16}")
+_CHAIN, _KEY = "chain.pem", "private-key.pem"
 _LEAF_ALONE = "it holds the leaf alone, expected its CA below it"
 _UNFINISHED = ".unfinished-"
 _ABANDONED_AFTER_SECONDS = 24 * 3600
@@ -73,6 +74,15 @@ class FileKeyStore:
         key = self._key(self.generation(certificate_name, sha256))
         return Secret(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
 
+    def files(self, certificate_name: str, sha256: str) -> MaterialFiles:
+        """Return the files of one leaf. Raises ``UnusableError`` when they aren't here, or the key isn't private."""
+        folder = self.generation(certificate_name, sha256)
+        found = MaterialFiles(folder / _CHAIN, folder / _KEY)
+        if leaf_of(self._chain(folder)[0]).sha256 != sha256:
+            raise UnusableError(f"{found.chain}: it begins with another leaf than {sha256[:16]}; nothing was changed")
+        require_private(found.private_key)
+        return found
+
     def generation(self, certificate_name: str, sha256: str) -> Path:
         """Return the directory of one leaf, whether or not it is there."""
         return self._folder(certificate_name) / sha256[:16]
@@ -98,8 +108,8 @@ class FileKeyStore:
         unfinished = Path(tempfile.mkdtemp(dir=final.parent, prefix=_UNFINISHED))
         try:
             self._sweep(final.parent, unfinished.stat().st_mtime)
-            write_private(unfinished / "private-key.pem", private_key.reveal().encode())
-            write_private(unfinished / "chain.pem", chain_pem.encode())
+            write_private(unfinished / _KEY, private_key.reveal().encode())
+            write_private(unfinished / _CHAIN, chain_pem.encode())
             write_private(unfinished / "certificate.pem", certificate.encode())
             if final.exists():
                 raise UnusableError(f"{final}: exists already and is never overwritten; nothing was changed")
@@ -117,11 +127,11 @@ class FileKeyStore:
 
     @staticmethod
     def _chain(folder: Path) -> tuple[x509.Certificate, ...]:
-        return pem.certificates(folder / "chain.pem", "a certificate chain")
+        return pem.certificates(folder / _CHAIN, "a certificate chain")
 
     @staticmethod
     def _key(folder: Path) -> pem.PrivateKey:
-        path = folder / "private-key.pem"
+        path = folder / _KEY
         require_private(path)
         return pem.private_key(path, "a private key", lambda: None)
 

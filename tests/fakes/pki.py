@@ -78,10 +78,6 @@ class FakePki:
         """Return who signed a chain: this authority, or the name in the leaf."""
         return frozenset({self._name if self.signed(chain[0]) else self.known[chain[0]].issuer})
 
-    def files(self, certificate_name: str, sha256: str) -> MaterialFiles:
-        """Return where nothing lies."""
-        return MaterialFiles(Path(certificate_name) / sha256 / "chain.pem", Path(certificate_name) / sha256 / "key.pem")
-
     def signed(self, certificate_der: bytes) -> bool:
         """Tell whether this authority issued the certificate."""
         return self.in_files is None and certificate_der in self._signed
@@ -140,6 +136,11 @@ class FakePki:
     def private_key_pem(self, certificate_name: str, sha256: str) -> Secret:
         """Return a pretended key."""
         return Secret(f"key of {certificate_name} {sha256}")
+
+    def files(self, certificate_name: str, sha256: str) -> MaterialFiles:
+        """Return pretended files."""
+        folder = Path(certificate_name) / sha256[:16]
+        return MaterialFiles(folder / "chain.pem", folder / "private-key.pem")
 
     def der(self, certificate_name: str, sha256: str) -> bytes:
         """Return the bytes of a kept leaf."""

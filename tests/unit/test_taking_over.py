@@ -141,9 +141,7 @@ def test_the_default_after_a_switch_that_was_left_as_it_is(switched: Stage) -> N
     assert switched.apply().outcome is Outcome.CONVERGED
     switched.desired = replace(switched.desired, on_failure=(RollbackTarget.NONE,))
     before = switched.leaf()
-    specification = replace(switched.desired.specification, valid_for=timedelta(days=400), dns_names=("a.example.com",))
-    specification = replace(specification, dns_names=("*.mqtt.aliyuncs.com", "a.example.com"))
-    switched.desired = replace(switched.desired, specification=specification)
+    switched.respecify(valid_for=timedelta(days=400), dns_names=("*.mqtt.aliyuncs.com", "a.example.com"))
     switched.world.effects = ["devices_refused"]
     assert switched.apply().outcome is Outcome.BROKEN
     assert (switched.rollback().outcome, switched.leaf()) == (Outcome.CONVERGED, before)
