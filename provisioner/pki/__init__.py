@@ -5,5 +5,13 @@ from provisioner.pki.creating import create_authority
 from provisioner.pki.issuing import LocalIssuer
 from provisioner.pki.key_store import FileKeyStore
 from provisioner.pki.reading import DerCertificateReader
+from provisioner.pki.verification import LocalDeviceAuthority
 
-__all__ = ["Authority", "DerCertificateReader", "FileKeyStore", "LocalIssuer", "create_authority"]
+__all__ = [
+    "Authority",
+    "DerCertificateReader",
+    "FileKeyStore",
+    "LocalDeviceAuthority",
+    "LocalIssuer",
+    "create_authority",
+]

@@ -11,6 +11,7 @@ from cryptography.x509.oid import NameOID
 from provisioner.errors import UnusableError
 from provisioner.model.certificate import DistinguishedName, Leaf, Profile
 from provisioner.pki import profiles
+from provisioner.pki.chaining import pem_chains_to
 from provisioner.pki.pem import UNREADABLE
 
 # The guide's fields in its order; the same order as ``DistinguishedName``.
@@ -35,6 +36,10 @@ class DerCertificateReader:
             return leaf_of(x509.load_der_x509_certificate(certificate_der))
         except UNREADABLE as error:
             raise UnusableError("a certificate could not be parsed") from error
+
+    def chains_to(self, chain_pem: str, ca_pem: str) -> bool:
+        """Tell whether the first certificate of a chain leads to a CA; see ``ports.CertificateReader``."""
+        return pem_chains_to(chain_pem, ca_pem)
 
 
 def leaf_of(certificate: x509.Certificate) -> Leaf:

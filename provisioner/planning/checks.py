@@ -7,13 +7,14 @@ verifiers.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from provisioner.model.certificate import Leaf, Profile
 from provisioner.model.desired import Desired, RollbackTarget
 from provisioner.model.finding import Finding, Severity
 from provisioner.model.instance import Edition, EndpointState, Mode, Status, edition_label, status_label
 from provisioner.model.reading import CanaryVerdict
+from provisioner.planning import device_ca_checks
 from provisioner.planning.observed import Kept, Observed
 from provisioner.planning.satisfies import covers
 from provisioner.planning.wire import Look, mode_words
@@ -229,7 +230,7 @@ def profile(case: Case) -> Iterator[Finding]:
 
 
 def device_cas(case: Case) -> Iterator[Finding]:
-    """Refuse a switch after which no device could log in, or where nobody can tell."""
+    """Refuse a switch after which no device could log in, or the canary could not, or where nobody can tell."""
     seen = case.observed.device_cas
     if seen.authority_among:
         yield Finding(
@@ -240,22 +241,7 @@ def device_cas(case: Case) -> Iterator[Finding]:
     if not case.to_mutual:
         return
     severity = Severity.WARNING if case.permissions.unsafe_allow_lockout else Severity.REFUSAL
-    allow = f"provisioner apply {case.desired.name} --unsafe-allow-lockout"
-    if seen.unknown:
-        yield Finding(
-            "device-cas-unknown",
-            f"whether a device CA is registered could not be known: {seen.unknown}",
-            severity,
-            f"look at Certificates > CA Certificate in the console; if one is active: {allow}",
-        )
-    elif not any(item.active and _current(item.valid_until, case) for item in seen.registered):
-        count = len(seen.registered)
-        yield Finding(
-            "no-device-ca",
-            f"no active device CA that is in date ({count} registered): no device could log in after the switch",
-            severity,
-            "register and activate the CA that signs your devices (console: Certificates > CA Certificate)",
-        )
+    yield from device_ca_checks.before_switch(seen, case.observed.at, case.desired.name, severity)
 
 
 def canary(case: Case) -> Iterator[Finding]:
@@ -374,10 +360,6 @@ CHECKS: tuple[Check, ...] = (
 
 def _refuse(reason: str, message: str, hint: str) -> Finding:
     return Finding(reason, message, Severity.REFUSAL, hint)
-
-
-def _current(until: datetime | None, case: Case) -> bool:
-    return until is None or until > case.observed.at
 
 
 def _still_named(name: str, dns_names: tuple[str, ...]) -> bool:

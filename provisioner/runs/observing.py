@@ -1,7 +1,6 @@
 """Observing: everything that a plan is made from, read once."""
 
 import hashlib
-import ssl
 from dataclasses import replace
 
 from provisioner.errors import RejectedError, UnusableError
@@ -11,6 +10,7 @@ from provisioner.model.instance import DeviceCA, Instance, Mode
 from provisioner.model.reading import CanaryResult, Reading
 from provisioner.planning.observed import DeviceCAs, Kept, Observed, Served
 from provisioner.planning.wire import Look, View, unreachable, view
+from provisioner.runs.canary_chain import first_der, with_canary
 from provisioner.runs.looking import Looker
 from provisioner.runs.seams import Records, Seams
 from provisioner.waiting import Repeater
@@ -66,7 +66,7 @@ class Observer:
         store, name = self._reads.key_store, self._desired.specification.name
         found = (store.material(name, leaf.sha256) for leaf in store.leaves(name))
         return tuple(
-            Kept(item, self._reads.issuer.signed(_der(store.chain_pem(name, item.leaf.sha256))))
+            Kept(item, self._reads.issuer.signed(first_der(store.chain_pem(name, item.leaf.sha256))))
             for item in found
             if item
         )
@@ -95,8 +95,10 @@ class Observer:
         try:
             found = self._repeater.read(lambda: self._reads.device_cas.list(self._desired.region, self._desired.id))
         except RejectedError as error:
-            return DeviceCAs(unknown=error.message)
-        return DeviceCAs(found, authority_among=any(_sha256(item) == authority_sha256 for item in found))
+            seen = DeviceCAs(unknown=error.message)
+        else:
+            seen = DeviceCAs(found, authority_among=any(_sha256(item) == authority_sha256 for item in found))
+        return with_canary(seen, self._reads.canary, self._reads.reader)
 
     def _canary(self, reading: Reading, seen: View, left_out: tuple[str, ...]) -> CanaryResult | None:
         policy = self._desired.canary
@@ -112,13 +114,8 @@ def _pick(listed: tuple[Instance, ...], wanted: str) -> Instance | None:
     return next((item for item in listed if item.id == wanted), None)
 
 
-def _der(chain_pem: str) -> bytes:
-    end = "-----END CERTIFICATE-----"
-    return ssl.PEM_cert_to_DER_cert(chain_pem[: chain_pem.index(end) + len(end)] + "\n")
-
-
 def _sha256(device_ca: DeviceCA) -> str:
     try:
-        return hashlib.sha256(_der(device_ca.certificate_pem)).hexdigest()
+        return hashlib.sha256(first_der(device_ca.certificate_pem)).hexdigest()
     except ValueError:
         return ""

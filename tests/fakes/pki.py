@@ -35,6 +35,7 @@ class FakePki:
         self.known: dict[bytes, Leaf] = {}
         self.issued: list[tuple[str, bytes]] = []
         self.key_matches = True
+        self.canary_chains = True
 
     def authority(self) -> AuthorityFacts:
         """Return an authority that everybody accepts."""
@@ -66,7 +67,7 @@ class FakePki:
         self.issued.append((specification.name, der))
         return leaf
 
-    def stranger(self, der: bytes, *, key: str = "rsa-2048") -> Leaf:
+    def stranger(self, der: bytes, *, key: str = "rsa-2048", days: int = 300) -> Leaf:
         """Make a certificate of somebody else known to the reader."""
         now = self._clock.now()
         leaf = Leaf(
@@ -77,7 +78,7 @@ class FakePki:
             issuer="CN=Somebody Else",
             dns_names=("*.mqtt.aliyuncs.com",),
             not_before=now - timedelta(days=10),
-            not_after=now + timedelta(days=300),
+            not_after=now + timedelta(days=days),
             key=key,
             profile=Profile.STRICT,
             is_ca=False,
@@ -88,6 +89,10 @@ class FakePki:
     def read(self, certificate_der: bytes) -> Leaf:
         """Return what is known of a certificate."""
         return self.known[certificate_der]
+
+    def chains_to(self, chain_pem: str, ca_pem: str) -> bool:
+        """Tell what the test wants to be true of the canary and every device CA."""
+        return self.canary_chains
 
     def leaves(self, certificate_name: str) -> tuple[Leaf, ...]:
         """Return the kept leaves, newest first."""
