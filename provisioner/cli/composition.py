@@ -9,6 +9,7 @@ from typing import Self
 from provisioner.alibaba import (
     AccessKey,
     AccountClients,
+    AlibabaDeviceCARegistry,
     AlibabaDeviceCAs,
     AlibabaHostedCertificates,
     AlibabaInstances,
@@ -20,7 +21,7 @@ from provisioner.errors import UnusableError
 from provisioner.model.instance import Mode
 from provisioner.pki import Authority, DerCertificateReader, FileKeyStore, LocalIssuer
 from provisioner.planning.checks import Permissions
-from provisioner.ports import Canary, EndpointSwitch, EventSink, each
+from provisioner.ports import Canary, DeviceCARegistry, EndpointSwitch, EventSink, each
 from provisioner.runs.attempt import Attempt
 from provisioner.runs.seams import Reads, Records, Seams
 from provisioner.runs.system_clock import SystemClock
@@ -87,6 +88,10 @@ class Composition:
         kept = self.state
         records = Records(kept.intents, kept.holds, kept.history, kept.locks, self._sink)
         return Seams(reads, records, self._switch(instance))
+
+    def device_ca_registry(self) -> DeviceCARegistry:
+        """Return the port that changes device CAs."""
+        return AlibabaDeviceCARegistry(self._clients)
 
     @cached_property
     def _key_store(self) -> FileKeyStore:
