@@ -89,6 +89,48 @@ class Sessions(Protocol):
         """Return which of the clients are online; each one asked for is billed. Raises ``ServiceError``."""
 
 
+class DeviceCARegistry(Protocol):
+    """Changes to the CAs registered with an instance; each takes effect for new logins, without a restart.
+
+    A ``RejectedError`` or ``ThrottledError`` means that nothing landed. After an ``UnansweredError`` ``DeviceCAs.list``
+    tells whether the call did.
+    """
+
+    def register_code(self, region: str, instance_id: str) -> str:
+        """Return a code to be put into a certificate that the CA signs, as proof that its key is at hand.
+
+        Registers nothing and may be asked again; a code may end the one before it.
+        """
+
+    def register(self, region: str, instance_id: str, name: str, certificate_pem: str, verification_pem: str) -> str:
+        """Register a CA, active from then on, and return the service's text for its serial number.
+
+        Not idempotent: a CA that is there already is rejected, and a code is good for one registration. After an
+        ``UnansweredError`` look for the certificate itself in ``DeviceCAs.list``; repeat with a new code only.
+        """
+
+    def activate(self, region: str, instance_id: str, serial: str) -> None:
+        """Let devices of a registered CA log in again. Idempotent; the listed status tells whether it landed."""
+
+    def deactivate(self, region: str, instance_id: str, serial: str) -> None:
+        """Refuse devices of a registered CA. Idempotent; the listed status tells whether it landed."""
+
+
+class DeviceAuthority(Protocol):
+    """A CA that signs devices' certificates, with its key at hand."""
+
+    @property
+    def certificate(self) -> Leaf:
+        """What its certificate says of itself."""
+
+    @property
+    def certificate_pem(self) -> str:
+        """Its certificate alone."""
+
+    def verification_pem(self, code: str, now: datetime) -> str:
+        """Return a certificate that carries a registration code, signed by the CA; its own key is kept nowhere."""
+
+
 class EndpointSwitch(Protocol):
     """A driver for the one thing Alibaba publishes no API for; its effect is judged on the wire alone."""
 
@@ -127,6 +169,10 @@ class WireProbe(Protocol):
 
 class Canary(Protocol):
     """A real device session."""
+
+    @property
+    def chain_pem(self) -> str:
+        """The device certificate, then the rest of its chain, without the key. Raises ``UnusableError``."""
 
     def attempt(self, endpoint: Endpoint, address: str) -> CanaryResult:
         """Connect with the device certificate, log in, and send a message to itself where a topic is configured."""
@@ -190,6 +236,12 @@ class CertificateReader(Protocol):
 
     def issuers(self, chain: tuple[bytes, ...]) -> frozenset[str]:
         """Return which keys signed the certificates of a chain, by name and key identifier; none for malformed ones."""
+
+    def chains_to(self, chain_pem: str, ca_pem: str) -> bool:
+        """Tell whether the first certificate of a chain leads to a CA, through the others where needed; dates aside.
+
+        False for a CA that can't be read. Raises ``UnusableError`` when the chain can't be.
+        """
 
 
 class Intents(Protocol):

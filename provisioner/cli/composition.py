@@ -9,6 +9,7 @@ from typing import Self
 from provisioner.alibaba import (
     AccessKey,
     AccountClients,
+    AlibabaDeviceCARegistry,
     AlibabaDeviceCAs,
     AlibabaHostedCertificates,
     AlibabaInstances,
@@ -29,7 +30,7 @@ from provisioner.pki import (
     LocalIssuer,
 )
 from provisioner.planning.checks import Permissions
-from provisioner.ports import Canary, CertificateIssuer, EndpointSwitch, EventSink, each
+from provisioner.ports import Canary, CertificateIssuer, DeviceCARegistry, EndpointSwitch, EventSink, each
 from provisioner.runs.attempt import Attempt
 from provisioner.runs.looking import Looker
 from provisioner.runs.pruning import Place, Pruner
@@ -164,6 +165,10 @@ class Composition:
                 self.loaded.secret(found.private_key_password, key),
             )
         return LoopbackRehearsal(self._roots(certificate), device)
+
+    def device_ca_registry(self) -> DeviceCARegistry:
+        """Return the port that changes device CAs."""
+        return AlibabaDeviceCARegistry(self._clients)
 
     @cached_property
     def _key_store(self) -> FileKeyStore:

@@ -10,7 +10,21 @@ from typing import Annotated, NoReturn
 import typer
 
 from provisioner import __version__
-from provisioner.cli import apply, ca, check, demo, issue, plan, probe, prune, rollback, rotate, sandbox, status
+from provisioner.cli import (
+    apply,
+    ca,
+    check,
+    demo,
+    device_ca,
+    issue,
+    plan,
+    probe,
+    prune,
+    rollback,
+    rotate,
+    sandbox,
+    status,
+)
 from provisioner.errors import ProvisionerError
 
 # Typer brings a click of its own, whose exceptions have no public name.
@@ -38,6 +52,7 @@ app.command()(probe.probe)
 app.command()(issue.issue)
 app.command()(prune.prune)
 app.add_typer(ca.app, name="ca")
+app.add_typer(device_ca.app, name="device-ca")
 app.add_typer(sandbox.app, name="sandbox")
 
 

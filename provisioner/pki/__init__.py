@@ -8,6 +8,7 @@ from provisioner.pki.issuing import LocalIssuer
 from provisioner.pki.key_store import FileKeyStore
 from provisioner.pki.reading import DerCertificateReader
 from provisioner.pki.sources import FilesIssuer, HostedSource
+from provisioner.pki.verification import LocalDeviceAuthority
 
 __all__ = [
     "Authority",
@@ -17,6 +18,7 @@ __all__ = [
     "FileKeyStore",
     "FilesIssuer",
     "HostedSource",
+    "LocalDeviceAuthority",
     "LocalIssuer",
     "create_authority",
     "load_bundle",

@@ -11,6 +11,7 @@ from cryptography.x509.oid import NameOID
 from provisioner.errors import UnusableError
 from provisioner.model.certificate import DistinguishedName, Leaf, Profile
 from provisioner.pki import profiles
+from provisioner.pki.chaining import pem_chains_to
 from provisioner.pki.pem import UNREADABLE
 
 # The guide's fields in its order; the same order as ``DistinguishedName``.
@@ -42,6 +43,10 @@ class DerCertificateReader:
             return issuers_of(tuple(x509.load_der_x509_certificate(item) for item in chain))
         except UNREADABLE:
             return frozenset()
+
+    def chains_to(self, chain_pem: str, ca_pem: str) -> bool:
+        """Tell whether the first certificate of a chain leads to a CA; see ``ports.CertificateReader``."""
+        return pem_chains_to(chain_pem, ca_pem)
 
 
 def issuers_of(chain: tuple[x509.Certificate, ...]) -> frozenset[str]:

@@ -14,8 +14,8 @@ from provisioner.model.desired import RollbackTarget
 from provisioner.model.finding import Finding, Severity
 from provisioner.model.instance import Edition, Mode, Status, edition_label, status_label
 from provisioner.model.reading import CanaryVerdict
-from provisioner.planning import domain_checks, source_checks, unattended_checks
-from provisioner.planning.case import Case, Check, Permissions, current, refuse
+from provisioner.planning import device_ca_checks, domain_checks, source_checks, unattended_checks
+from provisioner.planning.case import Case, Check, Permissions, refuse
 from provisioner.planning.domain_checks import kept_problems, names_miss
 from provisioner.planning.satisfies import covers
 from provisioner.planning.wanted import aim
@@ -194,7 +194,7 @@ def profile(case: Case) -> Iterator[Finding]:
 
 
 def device_cas(case: Case) -> Iterator[Finding]:
-    """Refuse a switch after which no device could log in, or where nobody can tell."""
+    """Refuse a switch after which no device could log in, or the canary could not, or where nobody can tell."""
     seen = case.observed.device_cas
     if seen.authority_among:
         yield Finding(
@@ -205,22 +205,7 @@ def device_cas(case: Case) -> Iterator[Finding]:
     if not case.to_mutual:
         return
     severity = Severity.WARNING if case.permissions.unsafe_allow_lockout else Severity.REFUSAL
-    allow = f"provisioner apply {case.desired.name} --unsafe-allow-lockout"
-    if seen.unknown:
-        yield Finding(
-            "device-cas-unknown",
-            f"whether a device CA is registered could not be known: {seen.unknown}",
-            severity,
-            f"look at Certificates > CA Certificate in the console; if one is active: {allow}",
-        )
-    elif not any(item.active and current(item.valid_until, case) for item in seen.registered):
-        count = len(seen.registered)
-        yield Finding(
-            "no-device-ca",
-            f"no active device CA that is in date ({count} registered): no device could log in after the switch",
-            severity,
-            "register and activate the CA that signs your devices (console: Certificates > CA Certificate)",
-        )
+    yield from device_ca_checks.before_switch(seen, case.observed.at, case.desired.name, severity)
 
 
 def canary(case: Case) -> Iterator[Finding]:

@@ -41,12 +41,16 @@ class Kept:
 class DeviceCAs:
     """The device CAs of an instance, or why the service does not say.
 
-    ``authority_among`` tells that the owner's CA is registered as a device CA too.
+    ``authority_among`` tells that the owner's CA is registered as a device CA too. ``canary_certificate`` is the
+    canary's, ``canary_signers`` the serials of the registered CAs that it chains to; both None without a canary, the
+    latter also where the service does not say what is registered.
     """
 
     registered: tuple[DeviceCA, ...] = ()
     unknown: str = ""
     authority_among: bool = False
+    canary_certificate: Leaf | None = None
+    canary_signers: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

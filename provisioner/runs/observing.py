@@ -1,7 +1,6 @@
 """Observing: everything that a plan is made from, read once."""
 
 import hashlib
-import ssl
 from dataclasses import replace
 from datetime import datetime
 
@@ -15,6 +14,8 @@ from provisioner.planning.parts import PartPlan
 from provisioner.planning.planner import planned_parts
 from provisioner.planning.strangers import strangers
 from provisioner.planning.wire import Look, View, unreachable, view
+from provisioner.runs.canary_chain import with_canary
+from provisioner.runs.chain_text import ders
 from provisioner.runs.looking import Looker
 from provisioner.runs.pinning import pinned_by_files, pinned_by_identifier
 from provisioner.runs.seams import Records, Seams
@@ -112,7 +113,7 @@ class Observer:
         """Return what the key store has for a certificate, newest first."""
         store, signed = self._reads.key_store, self._reads.source(name).issuer.signed
         found = (store.material(name, leaf.sha256) for leaf in store.leaves(name))
-        chains = ((item, _ders(store.chain_pem(name, item.leaf.sha256))) for item in found if item)
+        chains = ((item, ders(store.chain_pem(name, item.leaf.sha256))) for item in found if item)
         return tuple(Kept(item, signed(chain[0]), self._reads.reader.issuers(chain)) for item, chain in chains)
 
     def _names(self) -> tuple[NameRecord, ...]:
@@ -175,8 +176,10 @@ class Observer:
         try:
             found = self._repeater.read(lambda: self._reads.device_cas.list(self._desired.region, self._desired.id))
         except RejectedError as error:
-            return DeviceCAs(unknown=error.message)
-        return DeviceCAs(found, authority_among=any(_sha256(item) == authority_sha256 for item in found))
+            seen = DeviceCAs(unknown=error.message)
+        else:
+            seen = DeviceCAs(found, authority_among=any(_sha256(item) == authority_sha256 for item in found))
+        return with_canary(seen, self._reads.canary, self._reads.reader)
 
     def _canary(self, reading: Reading, seen: View, left_out: tuple[str, ...]) -> CanaryResult | None:
         policy = self._desired.canary
@@ -192,20 +195,8 @@ def _pick(listed: tuple[Instance, ...], wanted: str) -> Instance | None:
     return next((item for item in listed if item.id == wanted), None)
 
 
-def _der(chain_pem: str) -> bytes:
-    return _ders(chain_pem)[0]
-
-
-def _ders(chain_pem: str) -> tuple[bytes, ...]:
-    end = "-----END CERTIFICATE-----"
-    blocks = [block + end for block in chain_pem.split(end)[:-1]]
-    if not blocks:
-        raise ValueError("no certificate")
-    return tuple(ssl.PEM_cert_to_DER_cert(block[block.index("-----BEGIN") :] + "\n") for block in blocks)
-
-
 def _sha256(device_ca: DeviceCA) -> str:
     try:
-        return hashlib.sha256(_der(device_ca.certificate_pem)).hexdigest()
+        return hashlib.sha256(ders(device_ca.certificate_pem)[0]).hexdigest()
     except ValueError:
         return ""

@@ -3,6 +3,7 @@
 The only user of paho. Sessions run in the caller's thread and are over when ``attempt`` returns.
 """
 
+import re
 import secrets
 import socket
 import ssl
@@ -27,6 +28,7 @@ from provisioner.wire import words
 
 # A TLS 1.3 server refuses a client certificate only after the handshake; CONNECT must not be written before that.
 _GRACE = 0.25
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,24 @@ class PahoCanary:
         self._trust = tuple(trust)
         self._timeout = timeout.total_seconds()
         self._context("check")
+
+    @property
+    def chain_pem(self) -> str:
+        """The device certificate, then the rest of its chain, without the key. Raises ``UnusableError``."""
+        path = self._device.certificate
+        try:
+            found = _CERTIFICATE.findall(path.read_bytes())
+        except OSError as error:
+            raise UnusableError(
+                f"{path}: the canary's certificate can't be read: {error.strerror}; nothing was changed",
+                hint="check canary.certificate",
+            ) from None
+        if not found:
+            raise UnusableError(
+                f"{path}: the canary's certificate is in no ordinary PEM block; nothing was changed",
+                hint=f"openssl x509 -in {path} writes one",
+            )
+        return b"".join(block + b"\n" for block in found).decode("ascii")
 
     def attempt(self, endpoint: Endpoint, address: str) -> CanaryResult:
         """Connect with the device certificate, log in, and send a message to itself where a topic is configured."""

@@ -51,6 +51,7 @@ class FakePki:
         self.issued: list[tuple[str, bytes]] = []
         self.key_matches = True
         self.in_files: bytes | None = None
+        self.canary_chains = True
 
     def authority(self) -> AuthorityFacts | None:
         """Return an authority that everybody accepts, None where the files are somebody else's."""
@@ -96,7 +97,7 @@ class FakePki:
         self.issued.append((specification.name, der))
         return leaf
 
-    def stranger(self, der: bytes, *, key: str = "rsa-2048") -> Leaf:
+    def stranger(self, der: bytes, *, key: str = "rsa-2048", days: int = 300) -> Leaf:
         """Make a certificate of somebody else known to the reader."""
         now = self._clock.now()
         leaf = Leaf(
@@ -107,7 +108,7 @@ class FakePki:
             issuer="CN=Somebody Else",
             dns_names=("*.mqtt.aliyuncs.com",),
             not_before=now - timedelta(days=10),
-            not_after=now + timedelta(days=300),
+            not_after=now + timedelta(days=days),
             key=key,
             profile=Profile.STRICT,
             is_ca=False,
@@ -118,6 +119,10 @@ class FakePki:
     def read(self, certificate_der: bytes) -> Leaf:
         """Return what is known of a certificate."""
         return self.known[certificate_der]
+
+    def chains_to(self, chain_pem: str, ca_pem: str) -> bool:
+        """Tell what the test wants to be true of the canary and every device CA."""
+        return self.canary_chains
 
     def leaves(self, certificate_name: str) -> tuple[Leaf, ...]:
         """Return the kept leaves, newest first."""

@@ -22,7 +22,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.memory import MemoryHosting, MemoryRecords
 from tests.fakes.pki import FakePki
 from tests.fakes.rehearsal import FakeRehearsal
-from tests.fakes.world import ALIBABA, Directory, Registry, World
+from tests.fakes.world import ALIBABA, CANARY, Directory, Registry, World
 
 NAME = "prod"
 WAITING = WaitingPolicy(deadline=timedelta(minutes=30), effect_within=timedelta(minutes=12))
@@ -80,6 +80,7 @@ class Stage:
         self.approved: list[Plan] = []
         self.on_event: Callable[[Event], None] | None = None
         self.pki.stranger(ALIBABA)
+        self.pki.stranger(CANARY, days=3650)
         self._runs = 0
 
     def twin(self) -> "Stage":

@@ -1,5 +1,6 @@
 """A world with one instance on a pretended clock: its directory, its endpoint, and what requests do to it."""
 
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ from tests.fakes.clock import FakeClock
 
 ALIBABA = b"the default certificate"
 ADDRESS = "192.0.2.10"
+CANARY = b"the canary's certificate"
 
 
 @dataclass(slots=True)
@@ -161,6 +163,11 @@ class World:
             required=Required.YES if shown.mutual else Required.NO,
             connack=None if shown.mutual else 5,
         )
+
+    @property
+    def chain_pem(self) -> str:
+        """The canary's certificate."""
+        return ssl.DER_cert_to_PEM_cert(CANARY)
 
     def attempt(self, endpoint: Endpoint, address: str) -> CanaryResult:
         """Return how a device session ends."""
