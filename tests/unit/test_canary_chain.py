@@ -64,7 +64,7 @@ def test_the_first_certificate_is_found_behind_other_text(tmp_path: Path) -> Non
     """Files of other tools begin with a description."""
     first, second = good(tmp_path, "First"), good(tmp_path, "Second")
     assert ders(f"Bag Attributes: none\n{first.pem}{second.pem}")[0] == first.der
-    with pytest.raises(ValueError, match="substring not found"):
+    with pytest.raises(ValueError, match="no certificate in PEM"):
         ders("nothing")
 
 
