@@ -22,6 +22,7 @@ from provisioner.model.instance import DeviceCA, Endpoint, EndpointState, Instan
 from provisioner.model.intent import Hold, Intent
 from provisioner.model.outcome import InstanceResult
 from provisioner.model.reading import AddressReading, CanaryResult
+from provisioner.model.rehearsal import RehearsedSession
 from provisioner.model.secret import Secret
 
 EventSink = Callable[[Event], None]
@@ -111,6 +112,19 @@ class Canary(Protocol):
 
     def attempt(self, endpoint: Endpoint, address: str) -> CanaryResult:
         """Connect with the device certificate, log in, and send a message to itself where a topic is configured."""
+
+
+class Rehearsal(Protocol):
+    """The switch on loopback, before it is asked for."""
+
+    def rehearse(
+        self, names: tuple[str, ...], files: MaterialFiles, device_cas_pem: tuple[str, ...]
+    ) -> tuple[RehearsedSession, ...]:
+        """Serve the files and connect to them for each name, in TLS 1.2 and in TLS 1.3; never raises for what is found.
+
+        The canary's certificate is demanded where one is configured and device CAs are given; none given means that
+        they are unknown. Nothing is sent anywhere, and nothing goes on when this returns.
+        """
 
 
 class CertificateIssuer(Protocol):

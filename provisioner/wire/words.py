@@ -29,6 +29,32 @@ CLIENT_REFUSALS = frozenset(
         "alert: access denied",
     }
 )
+# OpenSSL's verdicts on a certificate by their number; 82 and those after it come from strict checks alone.
+_VERDICTS = {
+    2: "no trusted CA stands above the chain",
+    7: "a signature in the chain is wrong",
+    9: "the certificate or a CA above it is not valid yet",
+    10: "the certificate or a CA above it has expired",
+    18: "the certificate signed itself",
+    19: "the root of the chain is not trusted",
+    20: "no trusted CA signed the certificate, or an intermediate is missing",
+    21: "no trusted CA signed the certificate, or an intermediate is missing",
+    25: "a CA of the chain allows fewer CAs below it",
+    26: "the certificate is for another purpose",
+    32: "a CA of the chain may not sign certificates",
+    47: "a CA of the chain does not permit the certificate's names",
+    62: "the certificate does not carry this name",
+    64: "the certificate does not carry this IP address",
+    66: "the certificate's key is too small",
+    67: "the key of a CA in the chain is too small",
+    68: "a signature in the chain is too weak",
+    79: "a certificate above is no CA certificate",
+    82: "the certificate may sign others, as only a CA may",
+    85: "a certificate does not name its issuer's key",
+    86: "a CA of the chain has no key identifier",
+    89: "basicConstraints of a CA in the chain is not critical",
+    92: "a CA of the chain has no keyUsage",
+}
 HANDSHAKE_FAILURE = "alert: handshake failure"
 CLOSED = "closed"
 
@@ -46,6 +72,12 @@ def describe(error: OSError) -> str:
     if isinstance(error, ConnectionError):
         return CLOSED
     return (error.strerror or "network error").lower()
+
+
+def verdict(error: ssl.SSLCertVerificationError) -> str:
+    """Return why OpenSSL refused a certificate, with its number and its own message."""
+    message = (error.verify_message or "no message").lower().rstrip(".")
+    return f"{_VERDICTS.get(error.verify_code, 'the certificate does not verify')} ({error.verify_code}: {message})"
 
 
 def _tls(error: ssl.SSLError) -> str:
