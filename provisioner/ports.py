@@ -178,6 +178,19 @@ class Canary(Protocol):
         """Connect with the device certificate, log in, and send a message to itself where a topic is configured."""
 
 
+class Rehearsal(Protocol):
+    """The switch on loopback, before it is asked for."""
+
+    def rehearse(
+        self, names: tuple[str, ...], files: MaterialFiles, device_cas_pem: tuple[str, ...]
+    ) -> tuple[RehearsedSession, ...]:
+        """Serve the files and connect to them for each name, in TLS 1.2 and in TLS 1.3; never raises for what is found.
+
+        The canary's certificate is demanded where one is configured and device CAs are given; none given means that
+        they are unknown. Nothing is sent anywhere, and nothing goes on when this returns.
+        """
+
+
 class CertificateIssuer(Protocol):
     """Where certificates come from: the owner's CA at work, or files that the owner bought."""
 
@@ -217,15 +230,6 @@ class KeyStore(Protocol):
 
     def files(self, certificate_name: str, sha256: str) -> MaterialFiles:
         """Return the files themselves, for a server that loads them. Raises ``UnusableError`` when they aren't here."""
-
-
-class Rehearsal(Protocol):
-    """A server and a client on loopback, with a certificate that nobody serves yet."""
-
-    def rehearse(
-        self, names: tuple[str, ...], files: MaterialFiles, device_cas_pem: tuple[str, ...]
-    ) -> tuple[RehearsedSession, ...]:
-        """Shake hands for each name in each version of TLS; what goes wrong is in the answer."""
 
 
 class CertificateReader(Protocol):

@@ -25,6 +25,7 @@ from provisioner.model.instance import Endpoint
 from provisioner.model.reading import CanaryResult, CanaryVerdict
 from provisioner.model.secret import Secret
 from provisioner.wire import words
+from provisioner.wire.loading import load_device
 
 # A TLS 1.3 server refuses a client certificate only after the handshake; CONNECT must not be written before that.
 _GRACE = 0.25
@@ -108,15 +109,7 @@ class PahoCanary:
                 context.load_verify_locations(cadata=text)
         except (ssl.SSLError, ValueError) as error:
             raise UnusableError("the canary's trusted CAs can't be loaded; nothing was changed") from error
-        password = device.key_password.reveal() if device.key_password else ""
-        try:
-            context.load_cert_chain(device.certificate, device.private_key, password=password)
-        except OSError as error:
-            raise UnusableError(
-                f"{device.certificate}, {device.private_key}: the canary's certificate can't be used: "
-                f"{_load_problem(error)}; nothing was changed",
-                hint="check canary.certificate, canary.private_key and canary.private_key_password",
-            ) from None
+        load_device(context, device.certificate, device.private_key, device.key_password)
         return context
 
 
@@ -264,14 +257,3 @@ def _tls_verdict(error: OSError) -> tuple[CanaryVerdict, str]:
     if ended in words.CLIENT_REFUSALS or ended == words.HANDSHAKE_FAILURE:
         return CanaryVerdict.REFUSED_BY_TLS, f"the server refuses the device certificate: {ended}"
     return CanaryVerdict.UNREACHABLE, ended
-
-
-def _load_problem(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError):
-        reason = (error.reason or "").lower().replace("_", " ")
-        if "mismatch" in reason:
-            return "the key does not belong to the certificate"
-        if "bad decrypt" in reason or "bad password" in reason:
-            return "the key's password is missing or wrong"
-        return reason or "it is malformed"
-    return (error.strerror or "it can't be read").lower()

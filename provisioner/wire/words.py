@@ -80,18 +80,6 @@ def verdict(error: ssl.SSLCertVerificationError) -> str:
     return f"{_VERDICTS.get(error.verify_code, 'the certificate does not verify')} ({error.verify_code}: {message})"
 
 
-def loading(error: OSError) -> str:
-    """Return why a chain and a key could not be loaded."""
-    if isinstance(error, ssl.SSLError):
-        reason = (error.reason or "").lower().replace("_", " ")
-        if "mismatch" in reason:
-            return "the key does not belong to the certificate"
-        if "bad decrypt" in reason or "bad password" in reason:
-            return "the key's password is missing or wrong"
-        return reason or "it is malformed"
-    return (error.strerror or "it can't be read").lower()
-
-
 def _tls(error: ssl.SSLError) -> str:
     reason = error.reason or ""
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or "EOF" in reason:
