@@ -151,6 +151,23 @@ def test_a_registration_is_one_document_and_the_next_one_finds_it(bare: Fleet) -
     ]
 
 
+def test_a_change_is_told_to_a_person_with_the_next_step(fleet: Fleet) -> None:
+    """One sentence on stdout, and the next command where there is one."""
+    ca = fleet.ca()
+    serial = fleet.register(ca).document["device_ca"]["serial"]
+    done = fleet.cloud.run("device-ca", "deactivate", "prod", serial.upper(), "--yes")
+    assert (done.code, done.out) == (0, f"prod: deactivated device CA Fleet_CA ({serial})\n")
+    files = ("--certificate", str(ca.certificate_path), "--private-key", str(ca.key_path))
+    again = fleet.cloud.run("device-ca", "register", "prod", *files)
+    assert (again.code, again.out.splitlines()) == (
+        0,
+        [
+            f"prod: registered already as Fleet_CA ({serial}), inactive",
+            f"Next: provisioner device-ca activate prod {serial}",
+        ],
+    )
+
+
 @pytest.mark.parametrize(
     ("action", "fault"),
     [

@@ -2,16 +2,21 @@
 
 import socket
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
+from provisioner.sandbox.answers import ApiError
 from provisioner.sandbox.broker import AmqttBroker
 from provisioner.sandbox.certificates import SandboxAuthority
+from provisioner.sandbox.device_cas import DeviceCAs
 from provisioner.sandbox.faults import SwitchFault
 from provisioner.sandbox.listener import LiveDeviceCAs, ThreadedListener
 from provisioner.sandbox.machine import Machine, Serving
-from provisioner.sandbox.settings import SandboxInstance
+from provisioner.sandbox.settings import SandboxInstance, SandboxSettings
+from tests.fakes.authorities import CA_TRUE, SIGNS, Extension, Made, make
 from tests.sandbox.tls_client import (
     CERTIFICATES,
     NO_CERTIFICATE,
@@ -28,6 +33,7 @@ from tests.sandbox.tls_client import (
 MUTUAL = Serving(True, CERTIFICATES.server.chain_pem, CERTIFICATES.server.private_key_pem)  # noqa: FBT003
 ONE_WAY = Serving(False, CERTIFICATES.server.chain_pem, CERTIFICATES.server.private_key_pem)  # noqa: FBT003
 OURS, THEIRS = CERTIFICATES.device_ca_pem, STRANGERS.device_ca_pem
+NAME = SandboxInstance().id
 REFUSED = {UNKNOWN_CA, *NO_CERTIFICATE.values()}
 
 
@@ -192,3 +198,66 @@ def test_a_device_of_an_intermediate_gets_in_by_its_root(listener: ThreadedListe
     assert Client(tmp_path, V12, device).outcome(listener) in REFUSED
     listener.accept_device_cas((root.certificate_pem,))
     assert Client(tmp_path, V12, device).outcome(listener) == REFUSED_LOGIN
+
+
+class Office:
+    """The sandbox's actions on device CAs, asked without a network."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        machines: dict[str, Machine] = {}
+        self.cas = DeviceCAs(SandboxSettings((SandboxInstance(device_ca_registered=False),)), machines, OURS)
+        machines[NAME] = Machine(SandboxInstance(), PlainListener(), ONE_WAY)
+
+    def make(self, name: str, *extensions: Extension, issuer: Made | None = None, days: int = 1) -> Made:
+        """Make a certificate that ends so many days from now."""
+        now = datetime.now(UTC)
+        return make(
+            self.folder, name, *extensions, issuer=issuer, begin=now - timedelta(days=9), end=now + timedelta(days=days)
+        )
+
+    def code(self) -> str:
+        """Ask for a code."""
+        found: str = self.cas.actions["GetRegisterCode"]({"MqttInstanceId": NAME})["RegisterCode"]
+        return found
+
+    def refusal(self, **changes: str) -> str:
+        """Return the code of the error that a registration ends in; good but for the changes."""
+        ca = self.make("CA", CA_TRUE, SIGNS)
+        good = {"CaName": "fleet", "CaContent": ca.pem, "VerificationContent": self.make(self.code(), issuer=ca).pem}
+        with pytest.raises(ApiError) as caught:
+            self.cas.actions["RegisterCaCertificate"]({"MqttInstanceId": NAME} | good | changes)
+        assert self.cas.active(NAME) == ()
+        return caught.value.code
+
+
+@pytest.mark.parametrize("field", ["CaName", "CaContent", "VerificationContent"])
+def test_a_registration_wants_all_its_parameters(tmp_path: Path, field: str) -> None:
+    """With the code that is documented for these actions."""
+    assert Office(tmp_path).refusal(**{field: " "}) == "ParameterFieldCheckFailed"
+
+
+@pytest.mark.parametrize("field", ["CaContent", "VerificationContent"])
+def test_a_registration_wants_certificates(tmp_path: Path, field: str) -> None:
+    """Whatever else it is sent has no content that it knows."""
+    assert Office(tmp_path).refusal(**{field: "nonsense"}) == "CertificateContentError"
+
+
+@pytest.mark.parametrize(
+    ("extensions", "days"),
+    [((), 1), (((x509.BasicConstraints(False, None), True),), 1), ((CA_TRUE, SIGNS), -1)],  # noqa: FBT003
+)
+def test_a_registration_wants_a_ca_in_date(tmp_path: Path, extensions: tuple[Extension, ...], days: int) -> None:
+    """Its basicConstraints must say CA:TRUE (documented)."""
+    office = Office(tmp_path)
+    ca = office.make("Odd CA", *extensions, days=days)
+    proof = office.make(office.code(), issuer=ca)
+    assert office.refusal(CaContent=ca.pem, VerificationContent=proof.pem) == "CertificateContentError"
+
+
+def test_a_registration_wants_a_proof_in_date(tmp_path: Path) -> None:
+    """An old one proves nothing."""
+    office = Office(tmp_path)
+    ca = office.make("CA", CA_TRUE, SIGNS)
+    old = office.make(office.code(), issuer=ca, days=-1)
+    assert office.refusal(CaContent=ca.pem, VerificationContent=old.pem) == "CertificateContentError"
