@@ -126,18 +126,12 @@ class _NamedContext(ssl.SSLContext):
 
 
 class _AttentiveSocket(ssl.SSLSocket):
-    """Listens for a late refusal after the handshake, and remembers how the connection ended."""
-
-    ended: OSError | None = None
+    """Listens for a late refusal after the handshake."""
 
     def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-            if self.version() == "TLSv1.3":
-                self._listen()
-        except OSError as error:
-            self.ended = error
-            raise
+        super().do_handshake(block)
+        if self.version() == "TLSv1.3":
+            self._listen()
 
     def _listen(self) -> None:
         timeout = self.gettimeout()
