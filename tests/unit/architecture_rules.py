@@ -22,8 +22,10 @@ STANDARD = sys.stdlib_module_names | {"provisioner"}
 USERS = {
     "alibabacloud_": {"alibaba"},
     "amqtt": {"sandbox"},
+    "cronsim": {"planning"},
     "cryptography": {"pki", "sandbox"},
     "darabonba": {"alibaba"},
+    "dns": {"wire"},
     "paho": {"wire.canary"},
     "pydantic": {"settings"},
     "requests": {"alibaba"},
@@ -66,13 +68,12 @@ POSIX_CALLS = {
     },
     "signal": {"SIGHUP", "SIGKILL", "SIGQUIT", "alarm", "pthread_sigmask", "setitimer"},
 }
-# A pure function reads no file, no network, no environment, no time, and rolls no dice.
+# A pure function reads no file, no network, no environment, no time, and rolls no dice. It may hand a path on.
 IMPURE = {
     "asyncio",
     "io",
     "logging",
     "os",
-    "pathlib",
     "random",
     "secrets",
     "shutil",

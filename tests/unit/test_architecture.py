@@ -36,14 +36,12 @@ from tests.unit.architecture_rules import (
 
 @pytest.mark.parametrize("package", sorted(USERS))
 def test_a_library_has_its_one_place(package: str) -> None:
-    """Nobody else imports it, and its place does."""
+    """Nobody else imports it."""
     assert trespassers(package, USERS[package], PRODUCT) == []
-    for place in USERS[package]:
-        assert trespassers(package, USERS[package] - {place}, PRODUCT) != []
 
 
 def test_every_library_has_a_place() -> None:
-    """No third-party package is used that isn't named above."""
+    """No third-party package is used whose place nobody has said."""
     strangers = set().union(*(item.packages for item in PRODUCT)) - STANDARD
     assert sorted(name for name in strangers if not name.startswith(tuple(USERS))) == []
 
@@ -166,7 +164,7 @@ def test_size_names_and_purity_are_seen() -> None:
     """A long file, a drawer, and a planner that reads files are found."""
     long = Source("runs.attempt", "\n" * (LONGEST_FILE + 1))
     drawer = Source("wire.utils", "")
-    reader = Source("planning.planner", "from pathlib import Path")
+    reader = Source("planning.planner", "from os import environ")
     sources = [long, drawer, reader, Source("cli.output", "import sys")]
     assert (too_long(sources), catch_alls(sources), impure(sources)) == (
         ["runs.attempt"],
