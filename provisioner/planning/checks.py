@@ -63,8 +63,9 @@ Check = Callable[[Case], Iterator[Finding]]
 
 
 def findings(case: Case) -> tuple[Finding, ...]:
-    """Return what every check has to say, in the order of ``CHECKS``."""
-    return tuple(item for check in CHECKS for item in check(case))
+    """Return what every check has to say, in the order of ``CHECKS``; those of the certificate where it matters."""
+    asked = CHECKS if case.desired.mode is Mode.MUTUAL else [check for check in CHECKS if check not in OF_CERTIFICATES]
+    return tuple(item for check in asked for item in check(case))
 
 
 def known(case: Case) -> Iterator[Finding]:
@@ -180,7 +181,7 @@ def dates(case: Case) -> Iterator[Finding]:
                 f"today is {now:%Y-%m-%d}",
                 "check this machine's clock; renew the authority if it has expired",
             )
-    if leaf is None and now + case.desired.specification.valid_for > authority.not_after:
+    if case.to_mutual and leaf is None and now + case.desired.specification.valid_for > authority.not_after:
         yield _refuse(
             "outlives-authority",
             f"a certificate of {case.desired.specification.valid_for.days} days would outlive its authority, "
@@ -327,11 +328,18 @@ def way_back(case: Case) -> Iterator[Finding]:
             "the console driver needs a person for the switch and for its rollback: stay until the run has ended",
             Severity.WARNING,
         )
-    wanted = case.desired.on_failure
-    if wanted == (RollbackTarget.NONE,):
-        yield Finding("no-rollback", "on_failure is none: a failed switch is left as it is", Severity.WARNING)
-    mutual = case.previous is not None and case.previous.mode is Mode.MUTUAL
-    if mutual and RollbackTarget.PREVIOUS_CERTIFICATE in wanted and case.previous and not case.previous.identifier:
+    wanted, previous = case.desired.on_failure, case.previous
+    to_previous = (
+        RollbackTarget.PREVIOUS_CERTIFICATE in wanted and previous is not None and previous.mode is Mode.MUTUAL
+    )
+    hosted = previous is not None and previous.identifier is not None
+    if RollbackTarget.ONE_WAY not in wanted and not (to_previous and hosted):
+        yield Finding(
+            "no-rollback",
+            f"on_failure ({', '.join(wanted)}) names nothing to go back to: a failed switch is left as it is",
+            Severity.WARNING,
+        )
+    if to_previous and not hosted:
         yield Finding(
             "previous-not-hosted",
             "the served certificate has no known hosted copy, so a rollback can't restore it",
@@ -370,6 +378,7 @@ CHECKS: tuple[Check, ...] = (
     narrowing,
     way_back,
 )
+OF_CERTIFICATES = frozenset({material, dates, names, profile})
 
 
 def _refuse(reason: str, message: str, hint: str) -> Finding:
