@@ -234,3 +234,27 @@ def test_the_newest_of_two_good_certificates_is_taken() -> None:
     newer = stage.pki.issue(specification(stage.desired))
     assert newer.sha256[:16] in stage.plan().steps[-1].subject
     assert (stage.apply().outcome, stage.leaf()) == (Outcome.CONVERGED, newer.sha256)
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        (timedelta(days=61), ""),
+        (timedelta(days=60, seconds=1), ""),
+        (timedelta(days=60), "it expires in 60 days, and renewal begins 60 days before expiry"),
+        (timedelta(days=2), "it expires in 2 days, and renewal begins 60 days before expiry"),
+        (timedelta(hours=36), "it expires in 36.0 hours, and renewal begins 60 days before expiry"),
+        (timedelta(seconds=1), "it expires in 0.0 hours, and renewal begins 60 days before expiry"),
+        (timedelta(0), "it expired on 2027-07-14 02:00 UTC"),
+        (-timedelta(days=1), "it expired on 2027-07-14 02:00 UTC"),
+    ],
+)
+def test_a_served_leaf_is_due_within_renew_before_of_its_end(left: timedelta, expected: str) -> None:
+    """The boundary itself is due; an expired one says since when; before that nothing is planned."""
+    stage = Stage()
+    stage.pki.issue(specification(stage.desired))
+    assert stage.apply().outcome is Outcome.CONVERGED
+    age = timedelta(days=500) - left
+    stage.clock.sleep(age.total_seconds() - stage.clock.monotonic())
+    reasons = [step.reason for step in stage.plan().steps if step.kind is StepKind.SWITCH]
+    assert reasons == ([f"served leaf {stage.leaf()[:16]}: {expected}"] if expected else [])

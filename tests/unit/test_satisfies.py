@@ -1,14 +1,13 @@
-"""Whether a leaf is what a specification asks for, when it is due, and which hosts its names cover."""
+"""Whether a leaf is what a specification asks for, and which hosts its names cover."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.model.certificate import DistinguishedName, Leaf, Profile, Specification
-from provisioner.planning.satisfies import covers, differences, due
+from provisioner.planning.satisfies import covers, differences
 from tests.fakes.clock import START
 from tests.fakes.pki import leaf_of
 from tests.fakes.stage import wanted
@@ -56,24 +55,6 @@ def test_all_differences_are_told_at_once() -> None:
         "key: got ec-p256, expected rsa-2048",
         "profile: got guide, expected strict",
     )
-
-
-@pytest.mark.parametrize(
-    ("left", "expected"),
-    [
-        (timedelta(days=61), ""),
-        (timedelta(days=60, seconds=1), ""),
-        (timedelta(days=60), "it expires in 60 days, and renewal begins 60 days before expiry"),
-        (timedelta(days=2), "it expires in 2 days, and renewal begins 60 days before expiry"),
-        (timedelta(hours=36), "it expires in 36.0 hours, and renewal begins 60 days before expiry"),
-        (timedelta(seconds=1), "it expires in 0.0 hours, and renewal begins 60 days before expiry"),
-        (timedelta(0), "it expired on 2027-07-14 02:00 UTC"),
-        (-timedelta(days=1), "it expired on 2027-07-14 02:00 UTC"),
-    ],
-)
-def test_a_leaf_is_due_within_renew_before_of_its_end(left: timedelta, expected: str) -> None:
-    """The boundary itself is due; an expired one says since when."""
-    assert due(LEAF, SPECIFICATION, LEAF.not_after - left) == expected
 
 
 @pytest.mark.parametrize(
