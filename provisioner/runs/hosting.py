@@ -1,6 +1,6 @@
 """Hosting: one certificate, one name, one upload."""
 
-from provisioner.errors import NameTakenError, UnansweredError
+from provisioner.errors import NameTakenError, ServiceError, UnansweredError
 from provisioner.model.certificate import HostedCertificate, Leaf
 from provisioner.model.desired import Desired
 from provisioner.planning.observed import hosted_copy
@@ -59,7 +59,7 @@ class Host:
         made = self._repeater.read(lambda: self._reads.hosted.read_back(number))
         got = made.sha256 or leaf.sha256
         if got != leaf.sha256 or (made.serial is not None and made.serial != leaf.serial):
-            raise UnansweredError(
+            raise ServiceError(
                 f"{self._desired.name}: the hosted copy is not what was uploaded: got {got[:16]}, "
                 f"expected {leaf.sha256[:16]}; the endpoint was not touched",
                 hint="look at the certificate in the console of Certificate Management Service",
