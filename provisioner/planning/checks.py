@@ -27,8 +27,12 @@ SERVICE_WILDCARD = "*.mqtt.aliyuncs.com"
 
 
 def findings(case: Case) -> tuple[Finding, ...]:
-    """Return what every check has to say, in the order of ``CHECKS``; with nobody there to ask, questions refuse."""
-    found = (item for check in CHECKS for item in check(case))
+    """Return what every check has to say, in the order of ``CHECKS``; those of the certificate where it matters.
+
+    With nobody there to ask, questions refuse.
+    """
+    asked = CHECKS if case.desired.mode is Mode.MUTUAL else [check for check in CHECKS if check not in OF_CERTIFICATES]
+    found = (item for check in asked for item in check(case))
     if not case.permissions.unattended:
         return tuple(found)
     hint = f"provisioner apply {case.desired.name}: it asks"
@@ -142,7 +146,7 @@ def dates(case: Case) -> Iterator[Finding]:
                 "check this machine's clock; renew the authority if it has expired",
             )
     if authority is not None:
-        yield from _authority_dates(case, authority, making=leaf is None)
+        yield from _authority_dates(case, authority, making=case.to_mutual and leaf is None)
 
 
 def _authority_dates(case: Case, authority: Leaf, *, making: bool) -> Iterator[Finding]:
@@ -269,11 +273,18 @@ def way_back(case: Case) -> Iterator[Finding]:
             "the console driver needs a person for the switch and for its rollback: stay until the run has ended",
             Severity.WARNING,
         )
-    wanted = case.desired.on_failure
-    if wanted == (RollbackTarget.NONE,):
-        yield Finding("no-rollback", "on_failure is none: a failed switch is left as it is", Severity.WARNING)
-    mutual = case.previous is not None and case.previous.mode is Mode.MUTUAL
-    if mutual and RollbackTarget.PREVIOUS_CERTIFICATE in wanted and case.previous and not case.previous.identifier:
+    wanted, previous = case.desired.on_failure, case.previous
+    to_previous = (
+        RollbackTarget.PREVIOUS_CERTIFICATE in wanted and previous is not None and previous.mode is Mode.MUTUAL
+    )
+    hosted = previous is not None and previous.identifier is not None
+    if RollbackTarget.ONE_WAY not in wanted and not (to_previous and hosted):
+        yield Finding(
+            "no-rollback",
+            f"on_failure ({', '.join(wanted)}) names nothing to go back to: a failed switch is left as it is",
+            Severity.WARNING,
+        )
+    if to_previous and not hosted:
         yield Finding(
             "previous-not-hosted",
             "the served certificate has no known hosted copy, so a rollback can't restore it",
@@ -317,6 +328,7 @@ CHECKS: tuple[Check, ...] = (
     way_back,
     *unattended_checks.CHECKS,
 )
+OF_CERTIFICATES = frozenset({material, dates, names, profile, source_checks.pinned})
 
 
 def _still_named(name: str, dns_names: tuple[str, ...]) -> bool:

@@ -1,6 +1,6 @@
 """Hosting: one certificate, one name, one upload."""
 
-from provisioner.errors import NameTakenError, UnansweredError
+from provisioner.errors import NameTakenError, ServiceError, UnansweredError
 from provisioner.model.certificate import HostedCertificate, Leaf
 from provisioner.planning.observed import Part, hosted_copy
 from provisioner.runs.seams import Reads
@@ -58,7 +58,7 @@ class Host:
         made = self._repeater.read(lambda: self._reads.hosted.read_back(number))
         got = made.sha256 or leaf.sha256
         if got != leaf.sha256 or (made.serial is not None and made.serial != leaf.serial):
-            raise UnansweredError(
+            raise ServiceError(
                 f"{self._instance}: the hosted copy is not what was uploaded: got {got[:16]}, "
                 f"expected {leaf.sha256[:16]}; the endpoint was not touched",
                 hint="look at the certificate in the console of Certificate Management Service",

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import Final, Protocol, runtime_checkable
 
 from provisioner.sandbox.relay import Connection, Phase
@@ -102,6 +103,9 @@ class ThreadedListener:
         tls_versions: what is spoken, of ``"1.2"`` and ``"1.3"``.
         handshake_within: how long a client may take for its handshake.
         max_clients: how many clients are served at a time; further ones are turned away.
+
+    Raises:
+        ValueError: ``host`` is not a loopback address.
     """
 
     def __init__(
@@ -114,6 +118,8 @@ class ThreadedListener:
         handshake_within: timedelta = timedelta(seconds=10),
         max_clients: int = 256,
     ) -> None:
+        if not ip_address(host).is_loopback:
+            raise ValueError(f"{host}: the sandbox serves on loopback only")
         self._broker_address = broker_address
         self._tls_versions = tuple(tls_versions)
         self._handshake_within = handshake_within
