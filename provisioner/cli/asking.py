@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from provisioner.cli.output import err
-from provisioner.errors import RefusedError, UsageError
+from provisioner.errors import InterruptedRunError, RefusedError, UsageError
 from provisioner.model.secret import Secret
 
 
@@ -17,13 +17,18 @@ def confirm(question: str, *, assume_yes: bool, what_for: str) -> None:
     Raises:
         UsageError: there is no terminal to ask on, and no ``--yes``.
         RefusedError: the answer was no.
+        InterruptedRunError: it was Ctrl-C, or the terminal went away.
     """
     if assume_yes:
         return
     if not sys.stdin.isatty():
         raise UsageError(f"no terminal to ask on before {what_for}; nothing was changed", hint="answer with --yes")
     err.print(question, markup=False, highlight=False)
-    if not typer.confirm("Go on?", default=False, err=True):
+    try:
+        agreed = typer.confirm("Go on?", default=False, err=True)
+    except typer.Abort:
+        raise InterruptedRunError("interrupted at the question; nothing was changed", hint="provisioner plan") from None
+    if not agreed:
         raise RefusedError("declined; nothing was changed", hint="provisioner plan")
 
 
@@ -39,7 +44,10 @@ def passphrase(environment: str | None, file: Path | None, *, none: bool) -> Sec
         UsageError: not exactly one way was named and there is no terminal, or it is empty.
     """
     if sum((environment is not None, file is not None, none)) > 1:
-        raise UsageError("name one of --passphrase-env, --passphrase-file and --no-passphrase")
+        raise UsageError(
+            "--passphrase-env, --passphrase-file and --no-passphrase exclude each other; nothing was changed",
+            hint="name one of them",
+        )
     if none:
         return None
     text = ""
@@ -48,8 +56,11 @@ def passphrase(environment: str | None, file: Path | None, *, none: bool) -> Sec
     elif file is not None:
         try:
             text = file.read_text(encoding="utf-8").rstrip("\r\n")
-        except OSError as error:
-            raise UsageError(f"{file}: the passphrase can't be read: {error.strerror}") from None
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise UsageError(
+                f"{file}: the passphrase can't be read: {reason}; nothing was changed", hint=f"check {file}"
+            ) from None
     elif sys.stdin.isatty():
         text = typer.prompt("Passphrase of the CA's key", hide_input=True, confirmation_prompt=True, err=True)
     else:

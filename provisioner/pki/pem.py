@@ -28,6 +28,7 @@ UNREADABLE = (
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _BODY = re.compile(rb"-----BEGIN [^-]+-----(.+?)-----END", re.DOTALL)
+_NO_SM2 = "use RSA or EC; provisioner ca create makes such an authority"
 _SM2 = b"\x2a\x81\x1c\xcf\x55\x01\x82\x2d"  # 1.2.156.10197.1.301, the curve of SM2
 
 
@@ -53,7 +54,7 @@ def parse_certificate(block: bytes, path: Path, what: str) -> x509.Certificate:
     except UNREADABLE as error:
         if _uses_sm2(block):
             raise UnusableError(
-                f"{path}: {what} uses SM2, which this tool does not support; nothing was changed"
+                f"{path}: {what} uses SM2, which this tool does not support; nothing was changed", hint=_NO_SM2
             ) from error
         raise UnusableError(
             f"{path}: {what} is malformed; nothing was changed", hint=f"openssl x509 -in {path} -noout -text"
@@ -79,10 +80,13 @@ def private_key(path: Path, what: str, password: Password) -> PrivateKey:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
     if key is None and _uses_sm2(content):
-        raise UnusableError(f"{path}: {what} uses SM2, which this tool does not support; nothing was changed")
+        raise UnusableError(
+            f"{path}: {what} uses SM2, which this tool does not support; nothing was changed", hint=_NO_SM2
+        )
     if key is None:
         problem = "its password is wrong, or it is malformed" if locked else "it is malformed or of an unknown kind"
-        raise UnusableError(f"{path}: {what} can't be loaded: {problem}; nothing was changed", hint=_key_hint(path))
+        hint = f"check private_key_password, and that it belongs to {path}" if locked else _key_hint(path)
+        raise UnusableError(f"{path}: {what} can't be loaded: {problem}; nothing was changed", hint=hint)
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise UnusableError(f"{path}: {what} is neither RSA nor EC; nothing was changed", hint=_key_hint(path))
     return key

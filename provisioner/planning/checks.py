@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from provisioner.model.certificate import Leaf, Profile
 from provisioner.model.desired import Desired, RollbackTarget
 from provisioner.model.finding import Finding, Severity
-from provisioner.model.instance import Edition, EndpointState, Mode, Status, edition_label, status_label
+from provisioner.model.instance import Edition, EndpointState, Mode, Status, edition_label, status_label, status_remedy
 from provisioner.model.reading import CanaryVerdict
 from provisioner.planning.observed import Kept, Observed
 from provisioner.planning.satisfies import covers
@@ -113,7 +113,7 @@ def in_service(case: Case) -> Iterator[Finding]:
         yield _refuse(
             "not-in-service",
             f"status is {status_label(instance.status)}, expected in service (5)",
-            "wait until the console shows the instance in service, then run the command again",
+            status_remedy(instance.status),
         )
 
 
@@ -237,7 +237,7 @@ def device_cas(case: Case) -> Iterator[Finding]:
             "the authority is registered as a device CA too: whoever holds its key can make both servers and devices",
             Severity.WARNING,
         )
-    if not case.to_mutual:
+    if not case.to_mutual or case.observed.instance is None:
         return
     severity = Severity.WARNING if case.permissions.unsafe_allow_lockout else Severity.REFUSAL
     allow = f"provisioner apply {case.desired.name} --unsafe-allow-lockout"

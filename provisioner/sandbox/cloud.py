@@ -50,7 +50,7 @@ class Sandbox:
         mqtt = MqttService(
             self.settings, self._machines, hosting, stand_in, self.certificates.device_ca_pem, self.faults
         )
-        verifier = Verifier(self.access_key_id, self.access_key_secret)
+        verifier = Verifier(self.access_key_id, self.access_key_secret, self.settings.clock_ahead)
         self._api = Api(verifier, hosting.actions, mqtt.actions, self.faults, self._truth)
         self._server = serve(self._api, self.settings.port)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), name="sandbox-api", daemon=True).start()

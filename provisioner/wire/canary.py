@@ -87,16 +87,16 @@ class PahoCanary:
             for text in self._trust:
                 context.load_verify_locations(cadata=text)
         except (ssl.SSLError, ValueError) as error:
-            raise UnusableError("the canary's trusted CAs can't be loaded; nothing was changed") from error
+            raise UnusableError(
+                "a CA that the canary trusts can't be loaded: it is malformed; nothing was changed",
+                hint="check canary.trust and authority.certificate",
+            ) from error
         password = device.key_password.reveal() if device.key_password else ""
         try:
             context.load_cert_chain(device.certificate, device.private_key, password=password)
         except OSError as error:
-            raise UnusableError(
-                f"{device.certificate}, {device.private_key}: the canary's certificate can't be used: "
-                f"{_load_problem(error)}; nothing was changed",
-                hint="check canary.certificate, canary.private_key and canary.private_key_password",
-            ) from None
+            path, problem, key = _load_problem(device, error)
+            raise UnusableError(f"{path}: {problem}; nothing was changed", hint=f"check {key}") from None
         return context
 
 
@@ -246,12 +246,22 @@ def _tls_verdict(error: OSError) -> tuple[CanaryVerdict, str]:
     return CanaryVerdict.UNREACHABLE, ended
 
 
-def _load_problem(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError):
-        reason = (error.reason or "").lower().replace("_", " ")
-        if "mismatch" in reason:
-            return "the key does not belong to the certificate"
-        if "bad decrypt" in reason or "bad password" in reason:
-            return "the key's password is missing or wrong"
-        return reason or "it is malformed"
-    return (error.strerror or "it can't be read").lower()
+def _load_problem(device: Device, error: OSError) -> tuple[Path, str, str]:
+    """Return which file can't be used, why not, and the configuration's key; the library names no file."""
+    certificate = (device.certificate, "the canary's certificate", "canary.certificate")
+    private_key = (device.private_key, "the canary's private key", "canary.private_key")
+    for path, what, key in (certificate, private_key):
+        try:
+            path.read_bytes()
+        except OSError as unreadable:
+            return path, f"{what} can't be read: {(unreadable.strerror or 'unknown reason').lower()}", key
+    path, what, key = private_key
+    if "MISMATCH" in (getattr(error, "reason", None) or ""):
+        return path, f"{what} does not belong to {device.certificate}", f"{key} and canary.certificate"
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(device.certificate)
+    except OSError:
+        return device.certificate, "the canary's certificate is malformed or no PEM certificate", "canary.certificate"
+    if b"ENCRYPTED" in path.read_bytes():
+        return path, f"{what} is encrypted, and its password is missing or wrong", "canary.private_key_password"
+    return path, f"{what} is malformed or no PEM private key", key
