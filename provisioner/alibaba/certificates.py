@@ -13,6 +13,7 @@ from provisioner.model.secret import Secret
 
 _PAGE = 100
 _MOST_PAGES = 50
+_LONGEST_NUMBER = 20
 _CURRENT = ("issued", "willExpire", "expired")
 TAG = ("created-by", "provisioner")
 
@@ -45,7 +46,7 @@ class AlibabaHostedCertificates:
     def by_identifier(self, identifier: str) -> HostedCertificate | None:
         """Return the hosted certificate with this ``CertIdentifier``, with fingerprints, or None."""
         number, _, _ = identifier.partition("-")
-        if not number.isdigit():
+        if not (number.isascii() and number.isdigit() and len(number) < _LONGEST_NUMBER):
             return None
         try:
             found = self.read_back(int(number))

@@ -50,6 +50,8 @@ _PERMISSIONS = {
 }
 _EDITION = "the instance must be platinum (on some pages professional too), and "
 _LONGEST = 200
+_DISTRUSTED = "the service's TLS certificate does not verify"
+_DISTRUSTED_HINT = "check account.endpoints, and whether a proxy breaks TLS open between here and the service"
 
 
 def failure_of(action: str, error: Exception) -> ServiceError:
@@ -61,7 +63,10 @@ def failure_of(action: str, error: Exception) -> ServiceError:
     """
     code = _text(error, "code")
     if not code or code == "None":
-        return UnansweredError(f"{action}: no usable answer: {_transport(error)}", action=action)
+        words = _transport(error)
+        if words == _DISTRUSTED:  # nothing was sent, and nothing but the configuration or a proxy can change that
+            return RejectedError(f"{action}: not sent: {words}", action=action, hint=_DISTRUSTED_HINT)
+        return UnansweredError(f"{action}: no usable answer: {words}", action=action)
     data = getattr(error, "data", None)
     said = data.get("Message") or data.get("message") if isinstance(data, dict) else None
     return coded(action, code, said if isinstance(said, str) else "", _text(error, "request_id"))
@@ -137,7 +142,7 @@ def _transport(error: Exception) -> str:
         ("refused", "connection refused"),
         ("name or service", "its name does not resolve"),
         ("resolve", "its name does not resolve"),
-        ("certificate verify", "its TLS certificate does not verify"),
+        ("certificate verify", _DISTRUSTED),
         ("timed out", "no answer in time"),
         ("reset", "the connection was reset"),
         ("aborted", "the connection was closed"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from provisioner.cli.output import err
-from provisioner.errors import RefusedError, UsageError
+from provisioner.errors import InterruptedRunError, RefusedError, UsageError
 from provisioner.model.secret import Secret
 
 
@@ -18,13 +18,18 @@ def confirm(question: str, *, assume_yes: bool, what_for: str) -> None:
     Raises:
         UsageError: there is no terminal to ask on, and no ``--yes``.
         RefusedError: the answer was no.
+        InterruptedRunError: it was Ctrl-C, or the terminal went away.
     """
     if assume_yes:
         return
     if not sys.stdin.isatty():
         raise UsageError(f"no terminal to ask on before {what_for}; nothing was changed", hint="answer with --yes")
     err.print(question, markup=False, highlight=False)
-    if not typer.confirm("Go on?", default=False, err=True):
+    try:
+        agreed = typer.confirm("Go on?", default=False, err=True)
+    except typer.Abort:
+        raise InterruptedRunError("interrupted at the question; nothing was changed", hint="provisioner plan") from None
+    if not agreed:
         raise RefusedError("declined; nothing was changed", hint="provisioner plan")
 
 
@@ -40,7 +45,10 @@ def passphrase(environment: str | None, file: Path | None, *, none: bool) -> Sec
         UsageError: not exactly one way was named and there is no terminal, or it is empty.
     """
     if sum((environment is not None, file is not None, none)) > 1:
-        raise UsageError("name one of --passphrase-env, --passphrase-file and --no-passphrase")
+        raise UsageError(
+            "--passphrase-env, --passphrase-file and --no-passphrase exclude each other; nothing was changed",
+            hint="name one of them",
+        )
     if none:
         return None
     if environment is not None or file is not None:

@@ -13,6 +13,7 @@ from provisioner.model.plan import Plan
 from provisioner.planning.checks import Permissions
 from provisioner.ports import EventSink
 from provisioner.runs import results
+from provisioner.runs.attempt import Attempt
 from provisioner.runs.changing import describe_target
 from provisioner.runs.fleet import Approve, Fleet
 from provisioner.runs.rollback import Rollback
@@ -100,7 +101,15 @@ def read_plans(configuration: Path, names: Sequence[str], command: str, permissi
     with Composition(configuration, create_state=False) as composition:
         run = new_run_id(composition.clock.now())
         chosen = composition.chosen(names)
-        return [composition.attempt(name, run, command, permissions).prepare() for name in chosen]
+        return [_read_plan(composition.attempt(name, run, command, permissions)) for name in chosen]
+
+
+def _read_plan(attempt: Attempt) -> Plan:
+    try:
+        return attempt.prepare()
+    except ProvisionerError as error:
+        error.message = results.named(attempt.desired, error.message)
+        raise
 
 
 def roll_back(

@@ -39,6 +39,18 @@ class Status(IntEnum):
     FROZEN = 15
 
 
+_PAY = "renew the instance or settle what is owed in the console, then run the command again"
+_REMEDIES: dict[int, str] = {
+    Status.PREPARING: "wait until the console shows the instance in service, then run the command again",
+    Status.NOT_ACTIVATED: "activate the instance in the console, then run the command again",
+    Status.OVERDUE: _PAY,
+    Status.EXPIRED: _PAY,
+    Status.UPGRADING: "wait until the console shows the instance in service, then run the command again",
+    Status.RELEASED: "the instance is gone: take it out of the configuration",
+    Status.FROZEN: "find out in the console why the instance is frozen; nothing can be changed before that",
+}
+
+
 def edition_label(value: int) -> str:
     """Return ``platinum (1)``, or ``unknown (9)`` for a number that is not documented."""
     return f"{_name(Edition, value)} ({value})"
@@ -47,6 +59,11 @@ def edition_label(value: int) -> str:
 def status_label(value: int | None) -> str:
     """Return ``in service (5)``, ``unknown (9)``, or ``unreadable`` when the status could not be read."""
     return "unreadable" if value is None else f"{_name(Status, value)} ({value})"
+
+
+def status_remedy(value: int) -> str:
+    """Return what a person does about an instance with a status other than in service."""
+    return _REMEDIES.get(value, "look at the instance in the console, then run the command again")
 
 
 def _name(kind: type[IntEnum], value: int) -> str:

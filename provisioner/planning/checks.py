@@ -12,7 +12,7 @@ from datetime import timedelta
 from provisioner.model.certificate import Leaf, Profile, Specification
 from provisioner.model.desired import RollbackTarget
 from provisioner.model.finding import Finding, Severity
-from provisioner.model.instance import Edition, Mode, Status, edition_label, status_label
+from provisioner.model.instance import Edition, Mode, Status, edition_label, status_label, status_remedy
 from provisioner.model.reading import CanaryVerdict
 from provisioner.planning import device_ca_checks, domain_checks, source_checks, unattended_checks
 from provisioner.planning.case import Case, Check, Permissions, refuse
@@ -88,7 +88,7 @@ def in_service(case: Case) -> Iterator[Finding]:
         yield refuse(
             "not-in-service",
             f"status is {status_label(instance.status)}, expected in service (5)",
-            "wait until the console shows the instance in service, then run the command again",
+            status_remedy(instance.status),
         )
 
 
@@ -206,7 +206,7 @@ def device_cas(case: Case) -> Iterator[Finding]:
             "the authority is registered as a device CA too: whoever holds its key can make both servers and devices",
             Severity.WARNING,
         )
-    if not case.to_mutual:
+    if not case.to_mutual or case.observed.instance is None:
         return
     severity = Severity.WARNING if case.permissions.unsafe_allow_lockout else Severity.REFUSAL
     yield from device_ca_checks.before_switch(seen, case.observed.at, case.desired.name, severity)

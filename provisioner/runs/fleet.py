@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 
+from provisioner.errors import ProvisionerError
 from provisioner.model.outcome import InstanceResult
 from provisioner.model.plan import Plan
 from provisioner.ports import Locks
@@ -42,7 +43,12 @@ class Fleet:
             for attempt in sorted(self._attempts, key=lambda item: item.desired.name):
                 stack.enter_context(self._locks.hold(attempt.desired.name, self._run))
             chosen = [item for item in self._attempts if not only_open or item.journal.open_intent()]
-            return tuple(self._run_all(chosen, approve))
+            try:
+                return tuple(self._run_all(chosen, approve))
+            except ProvisionerError as error:  # the plans were not approved
+                for attempt in chosen:
+                    attempt.journal.end(results.failed(attempt.desired, error))
+                raise
 
     def _run_all(self, attempts: Sequence[Attempt], approve: Approve) -> Iterator[InstanceResult]:
         for attempt in attempts:

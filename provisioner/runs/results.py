@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from provisioner.errors import InterruptedRunError, ProvisionerError
+from provisioner.errors import InterruptedRunError, ProvisionerError, ServiceError
 from provisioner.model.desired import Desired
 from provisioner.model.finding import Finding, Severity
 from provisioner.model.outcome import InstanceResult, Outcome, outcome_of
@@ -114,7 +114,10 @@ def ended(
 
 def failed(desired: Desired, error: ProvisionerError, findings: tuple[Finding, ...] = ()) -> InstanceResult:
     """Return the result of a run that an error ended."""
-    message = error.message if error.message.startswith(desired.name) else f"{desired.name}: {error.message}"
+    message = named(desired, error.message)
+    if isinstance(error, ServiceError) and not any(word in message for word in ("touched", "changed")):
+        # A request that was sent is followed on the wire, so an error of the service that ends a run came before it.
+        message += "; the endpoint was not touched"
     return InstanceResult(
         name=desired.name,
         id=desired.id,
@@ -123,6 +126,11 @@ def failed(desired: Desired, error: ProvisionerError, findings: tuple[Finding, .
         hint=error.hint,
         findings=findings,
     )
+
+
+def named(desired: Desired, message: str) -> str:
+    """Return a message that begins with the instance's name."""
+    return message if message.startswith(f"{desired.name}:") else f"{desired.name}: {message}"
 
 
 def interrupted(desired: Desired) -> InstanceResult:

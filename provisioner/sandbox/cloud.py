@@ -58,7 +58,7 @@ class Sandbox:
             faults=self.faults,
             online=lambda instance_id: self._broker.online(f"|{instance_id}"),
         )
-        verifier = Verifier(self.access_key_id, self.access_key_secret)
+        verifier = Verifier(self.access_key_id, self.access_key_secret, self.settings.clock_ahead)
         self._api = Api(
             verifier, self.hosting.actions, mqtt.actions | self.device_cas.actions, self.faults, self._truth
         )

@@ -58,7 +58,10 @@ class LoadedSettings:
     def authority(self) -> AuthoritySettings:
         """Return the section [authority]. Raises ``UsageError`` without one."""
         if self.settings.authority is None:
-            raise UsageError("the configuration has no [authority]", hint="name certificate and private_key there")
+            raise UsageError(
+                "the configuration has no [authority]; nothing was changed",
+                hint="name certificate and private_key there",
+            )
         return self.settings.authority
 
     def instance_names(self, wanted: Sequence[str]) -> list[str]:
@@ -67,7 +70,10 @@ class LoadedSettings:
         unknown = [name for name in wanted if name not in known]
         if unknown or not known:
             what = f"no [instances.{unknown[0]}]" if unknown else "no [instances.NAME]"
-            raise UsageError(f"the configuration has {what}; there are: {', '.join(known) or 'none'}")
+            raise UsageError(
+                f"the configuration has {what}; there are: {', '.join(known) or 'none'}; nothing was changed",
+                hint="name one of these, or none for all" if known else "add a section [instances.NAME]",
+            )
         return list(dict.fromkeys(wanted)) or known
 
     def wanted(self, name: str) -> Wanted:
@@ -85,7 +91,10 @@ class LoadedSettings:
         found = self.settings.certificates.get(name)
         if found is None:
             known = ", ".join(self.settings.certificates) or "none"
-            raise UsageError(f"the configuration has no [certificates.{name}]; there are: {known}")
+            raise UsageError(
+                f"the configuration has no [certificates.{name}]; there are: {known}; nothing was changed",
+                hint=f"name one of these, or add a section [certificates.{name}]",
+            )
         return found
 
     def specification(self, name: str) -> Specification:

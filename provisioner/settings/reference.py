@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 from provisioner.settings import schema
 from provisioner.settings.durations import render_duration
 from provisioner.settings.secrets import SecretReference
+from provisioner.settings.section import Section
 
 _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("top level", schema.Settings),
@@ -53,7 +54,7 @@ def _section(title: str, model: type[BaseModel]) -> Iterator[str]:
 
 
 def _is_section(field: FieldInfo) -> bool:
-    return any(issubclass(item, schema.Section) for item in _classes(field.annotation))
+    return any(issubclass(item, Section) for item in _classes(field.annotation))
 
 
 def _classes(annotation: object) -> Iterator[type]:

@@ -2,21 +2,10 @@
 
 import re
 from datetime import timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from provisioner.model.certificate import KeyType, Profile
 from provisioner.model.desired import RollbackTarget
@@ -32,20 +21,16 @@ from provisioner.settings.names import (
     parse_endpoint,
 )
 from provisioner.settings.secrets import SecretReference
+from provisioner.settings.section import Section, shaped
+from provisioner.settings.urls import check_url, is_loopback
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
+Name = Annotated[str, shaped(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", "a name of at most 40 letters, digits, - and _")]
 DnsNames = Annotated[tuple[str, ...], AfterValidator(check_dns_names)]
 IpAddresses = Annotated[tuple[str, ...], AfterValidator(check_ip_addresses)]
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _PLACEHOLDERS = {"instance_id", "cert_identifier", "region"}
 LONGEST_HOSTED_NAME = 63
-
-
-class Section(BaseModel):
-    """What all sections share: unknown keys are errors, and input never appears in messages."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Credentials(Section):
@@ -58,20 +43,14 @@ class Credentials(Section):
 class Endpoints(Section):
     """Other addresses of the cloud's APIs."""
 
-    certificates: str = Field(description="URL of Certificate Management Service")
-    mqtt: str = Field(description="URL of ApsaraMQ for MQTT")
+    certificates: Annotated[str, AfterValidator(check_url)] = Field(description="URL of Certificate Management Service")
+    mqtt: Annotated[str, AfterValidator(check_url)] = Field(description="URL of ApsaraMQ for MQTT")
 
     @model_validator(mode="after")
-    def _loopback_or_https(self) -> "Endpoints":
-        loopback = {_is_loopback(url) for url in (self.certificates, self.mqtt)}
+    def _both_or_neither(self) -> "Endpoints":
+        loopback = {is_loopback(url) for url in (self.certificates, self.mqtt)}
         if len(loopback) > 1:
             raise ValueError("either both endpoints are on loopback or neither is")
-        for url in (self.certificates, self.mqtt):
-            parts = urlsplit(url)
-            if parts.scheme == "http" and not _is_loopback(url):
-                raise ValueError("plain http is for literal loopback addresses only, such as http://127.0.0.1:8701")
-            if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/"):
-                raise ValueError("expected a URL such as https://cas.aliyuncs.com or http://127.0.0.1:8701")
         return self
 
     @property
@@ -92,7 +71,7 @@ class Account(Section):
     endpoints: Endpoints | None = Field(
         default=None, description="other API addresses, such as the sandbox's; plain http for literal loopback only"
     )
-    name_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,19}$")] = Field(
+    name_prefix: Annotated[str, shaped(r"[A-Za-z0-9][A-Za-z0-9-]{0,19}", "at most 20 letters, digits and -")] = Field(
         default="provisioner", description="begins the names of hosted certificates"
     )
     unsafe_key_in_query: bool = Field(
@@ -117,7 +96,7 @@ class AuthoritySettings(Section):
 class Subject(Section):
     """A subject, its fields in the order of Alibaba's guide."""
 
-    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(
+    country: Annotated[str, shaped(r"[A-Z]{2}", "two capital letters, such as CN")] | None = Field(
         default=None, description="two capital letters"
     )
     state: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
@@ -128,7 +107,7 @@ class Subject(Section):
     organizational_unit: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         default=None, description="department"
     )
-    email: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,128}$")] | None = Field(
+    email: Annotated[str, shaped(r"[\x21-\x7e]{1,128}", "an ASCII address of at most 128 characters")] | None = Field(
         default=None, description="ASCII address"
     )
     common_name: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
@@ -263,7 +242,7 @@ class InstanceSettings(Section):
     id: Annotated[str, Field(min_length=1, max_length=128)] = Field(
         description="the instance's id, such as mqtt-cn-xxxxxxxx"
     )
-    region: Annotated[str, Field(pattern=r"^[a-z]+(-[a-z0-9]+)+$")] = Field(
+    region: Annotated[str, shaped(r"[a-z]+(-[a-z0-9]+)+", "a region, such as cn-hangzhou")] = Field(
         description="its region, such as cn-hangzhou"
     )
     endpoint: Annotated[str, AfterValidator(parse_endpoint)] = Field(
@@ -326,8 +305,10 @@ class InstanceSettings(Section):
 class ApiCall(Section):
     """An RPC action of your account; no name is built in."""
 
-    action: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")] = Field(description="the action's name")
-    version: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] = Field(
+    action: Annotated[str, shaped(r"[A-Za-z][A-Za-z0-9]*", "a name of letters and digits")] = Field(
+        description="the action's name"
+    )
+    version: Annotated[str, shaped(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "a version, such as 2020-04-20")] = Field(
         default="2020-04-20", description="the API's version"
     )
     parameters: dict[str, str] = Field(
@@ -381,6 +362,8 @@ class Waiting(Section):
     def _fits(self) -> "Waiting":
         if self.effect_within >= self.deadline:
             raise ValueError("effect_within must be shorter than deadline")
+        if max(self.settle.over, (self.settle.readings - 1) * self.poll) >= self.deadline:
+            raise ValueError("settle takes longer than deadline: fewer readings, a shorter span, or a shorter poll")
         return self
 
 
@@ -397,10 +380,3 @@ class Settings(Section):
     instances: dict[Name, InstanceSettings] = Field(default={}, description="instances by name")
     switches: Switches = Field(default=Switches(), description="settings of drivers")
     waiting: Waiting = Field(default=Waiting(), description="how a restart is waited for")
-
-
-def _is_loopback(url: str) -> bool:
-    try:
-        return ip_address(urlsplit(url).hostname or "").is_loopback
-    except ValueError:
-        return False

@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from provisioner.errors import StateError
 from provisioner.ports import Clock
+from provisioner.state import tables
 from provisioner.state.caution import SqlBackoffs, SqlLeaves
 from provisioner.state.history import SqlHistory
 from provisioner.state.locks import FileLocks
@@ -93,14 +94,21 @@ class Database:
             if self._path.stat().st_size == 0:
                 self._path.chmod(0o600)
         except OSError as error:
-            raise StateError(f"{self._path}: the state can't be opened: {error.strerror}") from error
+            reason = (error.strerror or "unknown reason").lower()
+            raise StateError(f"{self._path}: the state can't be opened: {reason}; nothing was changed") from error
 
     def _prepare(self, *, create: bool) -> None:
         if self._absent:
             self._keeper = self._engine.connect()
         with self.reading() as connection:
             found = int(connection.execute(text("PRAGMA user_version")).scalar_one())
-            empty = not inspect(connection).get_table_names()
+            names = inspect(connection).get_table_names()
+            empty = not names
+        if names and tables.intents.name not in names:
+            raise StateError(
+                f"{self._path}: this is another program's database; nothing was changed",
+                hint="name another file in `state`",
+            )
         if found > SCHEMA_VERSION:
             raise StateError(
                 f"{self._path}: written by a newer release (schema {found}, this one knows {SCHEMA_VERSION}); "
@@ -172,7 +180,9 @@ def _engine(url: URL) -> Engine:
     def configure(connection: Any, _record: object) -> None:  # noqa: ANN401  the driver's own type
         cursor = connection.cursor()
         try:
-            cursor.execute("PRAGMA journal_mode = WAL")
+            names = {row[0] for row in cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if not names or tables.intents.name in names:  # the mode stays in the file, which may be another program's
+                cursor.execute("PRAGMA journal_mode = WAL")
             cursor.execute("PRAGMA synchronous = FULL")
             cursor.execute("PRAGMA foreign_keys = ON")
         finally:

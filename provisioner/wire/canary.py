@@ -108,7 +108,10 @@ class PahoCanary:
             for text in self._trust:
                 context.load_verify_locations(cadata=text)
         except (ssl.SSLError, ValueError) as error:
-            raise UnusableError("the canary's trusted CAs can't be loaded; nothing was changed") from error
+            raise UnusableError(
+                "a CA that the canary trusts can't be loaded: it is malformed; nothing was changed",
+                hint="check canary.trust and authority.certificate",
+            ) from error
         load_device(context, device.certificate, device.private_key, device.key_password)
         return context
 
