@@ -157,10 +157,21 @@ class Attempt:
                 f"{self.desired.name}: the instance is not in service; the endpoint was not touched",
                 hint=f"provisioner status {self.desired.name}",
             )
+        self._require_unchanged(observed)
         leaf = made.leaf.sha256 if made.leaf and made.mode is Mode.MUTUAL else None
         target = EndpointState(made.mode, leaf, made.identifier if leaf else None)
         intent, watched = self.changer.request(Action.SWITCH, target, observed.state, left_out=observed.left_out)
         return self._end_of_switch(intent, watched, made.findings)
+
+    def _require_unchanged(self, observed: Observed) -> None:
+        """Raise ``RefusedError`` when the wire shows another state than the plan was made for.
+
+        Between the two lie a question to a person, the making of a certificate, and a wait for the service.
+        """
+        seen = self.watcher.look(observed.left_out)
+        then, now = observed.view.state, seen.state
+        if then is None or now is None or (now.mode, now.leaf) != (then.mode, then.leaf):
+            raise results.changed_meanwhile(self.desired, seen.words)
 
     def _end_of_switch(self, intent: Intent, watched: Watched, findings: tuple[Finding, ...]) -> InstanceResult:
         name = self.desired.name

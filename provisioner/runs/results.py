@@ -1,6 +1,6 @@
 """Results: how each end of a run is put into words, with the state the endpoint is in now and the next command."""
 
-from provisioner.errors import InterruptedRunError, ProvisionerError
+from provisioner.errors import InterruptedRunError, ProvisionerError, RefusedError
 from provisioner.model.desired import Desired
 from provisioner.model.finding import Finding
 from provisioner.model.outcome import InstanceResult, Outcome, outcome_of
@@ -90,6 +90,14 @@ def failed(desired: Desired, error: ProvisionerError, findings: tuple[Finding, .
         message=message,
         hint=error.hint,
         findings=findings,
+    )
+
+
+def changed_meanwhile(desired: Desired, seen: str) -> RefusedError:
+    """Return the error of a run that finds the endpoint in another state than the approved plan speaks of."""
+    return RefusedError(
+        f"{desired.name}: the endpoint changed since the plan was made, and is now {seen}; nothing was requested",
+        hint=f"provisioner plan {desired.name}",
     )
 
 

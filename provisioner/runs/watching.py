@@ -122,14 +122,18 @@ class Watcher:
 
     def now(self, left_out: tuple[str, ...]) -> EndpointState | None:
         """Return the state that the endpoint is in now, None when it is down or mixed."""
-        state = view(self._looker.look_well(left_out), left_out).state
+        state = self.look(left_out).state
         return None if state is None else EndpointState(state.mode, state.leaf)
+
+    def look(self, left_out: tuple[str, ...]) -> View:
+        """Return what the wire shows now."""
+        return view(self._looker.look_well(left_out), left_out)
 
     def came_to_nothing(self, intent: Intent) -> bool:
         """Tell whether an effect that was looked for long enough, and not seen, has not come since."""
         if intent.interrupted or not intent.looked_through:
             return False
-        state = view(self._looker.look_well(intent.left_out), intent.left_out).state
+        state = self.look(intent.left_out).state
         if intent.previous is None:
             return state is None or not state.matches(intent.target)
         return state is not None and state.same_as(intent.previous, intent.target)
