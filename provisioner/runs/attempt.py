@@ -8,7 +8,7 @@ from provisioner.errors import ProvisionerError, ServiceError
 from provisioner.model.desired import Desired
 from provisioner.model.event import EventKind
 from provisioner.model.finding import Finding
-from provisioner.model.instance import EndpointState, Mode
+from provisioner.model.instance import EndpointState, Mode, Status
 from provisioner.model.intent import Action, Intent
 from provisioner.model.outcome import InstanceResult, Outcome
 from provisioner.model.plan import Plan, StepKind
@@ -94,8 +94,13 @@ class Attempt:
             return None
         if self.journal.on_hold() and not self._resuming:
             return None
-        without_effect = intent.action is Action.SWITCH and self.watcher.came_to_nothing(intent)
-        return None if without_effect else intent
+        return None if intent.action is Action.SWITCH and self._is_free(intent) else intent
+
+    def _is_free(self, intent: Intent) -> bool:
+        """Tell whether a switch can be planned anew: it had no effect, or the person who was to do it has not begun."""
+        if self._seams.switch.attended:
+            return self.watcher.not_begun(intent) and self.watcher.status() == Status.IN_SERVICE
+        return self.watcher.came_to_nothing(intent)
 
     @property
     def taken_up(self) -> InstanceResult | None:

@@ -131,12 +131,14 @@ class Watcher:
 
     def came_to_nothing(self, intent: Intent) -> bool:
         """Tell whether an effect that was looked for long enough, and not seen, has not come since."""
-        if intent.interrupted or not intent.looked_through:
-            return False
+        return intent.looked_through and self.not_begun(intent)
+
+    def not_begun(self, intent: Intent) -> bool:
+        """Tell whether nothing speaks for a request having begun to act."""
         state = self.look(intent.left_out).state
         if intent.previous is None:
             return state is None or not state.matches(intent.target)
-        return state is not None and state.same_as(intent.previous, intent.target)
+        return not intent.interrupted and state is not None and state.same_as(intent.previous, intent.target)
 
     def _watched(
         self, ending: Ending, watch: Watch, reading: Reading, seen: View, left_out: tuple[str, ...]
