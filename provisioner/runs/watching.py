@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from provisioner.errors import InterruptedRunError, ServiceError
+from provisioner.errors import InterruptedRunError, ServiceError, StateError
 from provisioner.model.desired import Desired
 from provisioner.model.event import EventKind
 from provisioner.model.instance import EndpointState, Status, status_label
@@ -89,7 +89,7 @@ class Watcher:
             extended = watch.extended
             ending = watch.take(last[1], self.status(), self._clock.monotonic())
             if watch.changed and not marked:
-                marked = bool(self._journal.mark_interrupted(intent))
+                marked = self._mark_interrupted(intent)
             self._tell(watch, last[1], newly_extended=watch.extended and not extended)
             return ending
 
@@ -165,8 +165,14 @@ class Watcher:
         return poll_until(tick, self._clock, self._desired.waiting.poll.total_seconds())
 
     def heed_stop(self) -> None:
-        """Raise ``InterruptedRunError`` when another run asks this one to stop."""
-        by = self._journal.stop_asked()
+        """Raise ``InterruptedRunError`` when another run asks this one to stop.
+
+        A wait outlives passing trouble with the state, such as a lock or a full disk.
+        """
+        try:
+            by = self._journal.stop_asked()
+        except StateError:
+            return
         if by is not None:
             raise InterruptedRunError(
                 f"{self._desired.name}: stopped because run {by} takes over; what was requested stays recorded",
@@ -184,6 +190,13 @@ class Watcher:
             except ServiceError:
                 self._status = None
         return self._status
+
+    def _mark_interrupted(self, intent: Intent) -> bool:
+        try:
+            self._journal.mark_interrupted(intent)
+        except StateError:
+            return False
+        return True
 
     def _tell(self, watch: Watch, seen: View, *, newly_extended: bool) -> None:
         now, policy = self._clock.monotonic(), self._desired.waiting
