@@ -10,6 +10,7 @@ from provisioner.planning.observed import Kept, Observed, Served, hosted_copy
 from provisioner.planning.satisfies import differences, due
 from provisioner.planning.wire import mode_words
 
+ALIBABAS_ROOT = "every client must trust the root of Alibaba's own certificate"
 _RESTART = "one restart of 5 to 10 minutes (documented), in which every client is disconnected"
 
 
@@ -131,7 +132,7 @@ def _undo(desired: Desired, previous: EndpointState | None) -> str:
 
 def _trust(desired: Desired, authority: AuthorityFacts, served: Served | None) -> str:
     if desired.mode is Mode.ONE_WAY:
-        return "every client must trust the root of Alibaba's own certificate"
+        return ALIBABAS_ROOT
     certificate = authority.certificate
     known = served is not None and served.signed
     tail = "; the served certificate is signed by it already" if known else ""
