@@ -17,7 +17,7 @@ from provisioner.runs.changing import describe_target
 from provisioner.runs.fleet import Approve, Fleet
 from provisioner.runs.rollback import Rollback
 
-_TAKE_OVER_SECONDS = 30.0
+_TAKE_OVER_SECONDS = 90.0  # a look at many silent addresses, with a canary and a silent service, takes a while
 
 
 def new_run_id(now: datetime) -> str:

@@ -180,7 +180,7 @@ def dates(case: Case) -> Iterator[Finding]:
                 f"today is {now:%Y-%m-%d}",
                 "check this machine's clock; renew the authority if it has expired",
             )
-    if leaf is None and now + case.desired.specification.valid_for > authority.not_after:
+    if case.to_mutual and leaf is None and now + case.desired.specification.valid_for > authority.not_after:
         yield _refuse(
             "outlives-authority",
             f"a certificate of {case.desired.specification.valid_for.days} days would outlive its authority, "
