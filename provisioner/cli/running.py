@@ -19,7 +19,7 @@ from provisioner.runs.fleet import Approve, Fleet
 from provisioner.runs.rollback import Rollback
 from provisioner.runs.rotation import Rotation
 
-_TAKE_OVER_SECONDS = 30.0
+_TAKE_OVER_SECONDS = 90.0  # a look at many silent addresses, with a canary and a silent service, takes a while
 
 
 def new_run_id(now: datetime) -> str:
@@ -116,7 +116,7 @@ def roll_back(
     configuration: Path,
     name: str,
     to: str | None,
-    approve: Callable[[str], None],
+    approve: Callable[[str, str], None],
     *,
     sinks: Sequence[EventSink] = (),
 ) -> tuple[str, InstanceResult]:
@@ -126,7 +126,7 @@ def roll_back(
         configuration: the file.
         name: the instance's name.
         to: where to, None for the default.
-        approve: is handed the target in words; raises when it is declined.
+        approve: is handed the target, and what clients must trust then, in words; raises when it is declined.
         sinks: readers of the events.
     """
     with Composition(configuration, sinks=sinks) as composition:
@@ -135,7 +135,7 @@ def roll_back(
         attempt = composition.attempt(name, run, "rollback", Permissions())
         rollback = Rollback(attempt, composition.seams(name), to)
         target = rollback.target()
-        approve(describe_target(target))
+        approve(describe_target(target), rollback.trust(target))
         composition.locks.ask_to_stop(name, run)
         with composition.locks.hold(name, run, wait=_TAKE_OVER_SECONDS):
             attempt.journal.begin()

@@ -12,6 +12,7 @@ from provisioner.planning.observed import Observed, Served
 from provisioner.planning.parts import PartPlan
 from provisioner.planning.wire import mode_words
 
+ALIBABAS_ROOT = "every client must trust the root of Alibaba's own certificate"
 _RESTART = "one restart of 5 to 10 minutes (documented), in which every client is disconnected"
 
 
@@ -163,7 +164,7 @@ def _undo(desired: Desired, previous: EndpointState | None) -> str:
 
 def _trust(desired: Desired, authority: AuthorityFacts | None, served: Served | None) -> str:
     if desired.mode is Mode.ONE_WAY:
-        return "every client must trust the root of Alibaba's own certificate"
+        return ALIBABAS_ROOT
     if not isinstance(desired.specification, Specification) or authority is None:
         return "every client must already trust the root that the certificate leads to"
     certificate = authority.certificate

@@ -11,7 +11,7 @@ from provisioner.errors import ProvisionerError, ServiceError
 from provisioner.model.desired import Desired, Wanted
 from provisioner.model.event import EventKind
 from provisioner.model.finding import Finding
-from provisioner.model.instance import EndpointState, Mode
+from provisioner.model.instance import EndpointState, Mode, Status
 from provisioner.model.intent import Action, Intent
 from provisioner.model.outcome import InstanceResult, Outcome
 from provisioner.model.plan import Plan, StepKind
@@ -106,8 +106,13 @@ class Attempt:
             return None
         if self.journal.on_hold() and not self._resuming:
             return None
-        without_effect = intent.action is Action.SWITCH and self.watcher.came_to_nothing(intent)
-        return None if without_effect else intent
+        return None if intent.action is Action.SWITCH and self._is_free(intent) else intent
+
+    def _is_free(self, intent: Intent) -> bool:
+        """Tell whether a switch can be planned anew: it had no effect, or the person who was to do it has not begun."""
+        if self._seams.switch.attended:
+            return self.watcher.not_begun(intent) and self.watcher.status() == Status.IN_SERVICE
+        return self.watcher.came_to_nothing(intent)
 
     @property
     def taken_up(self) -> InstanceResult | None:
@@ -228,6 +233,7 @@ class Attempt:
                 hint=f"provisioner status {self.desired.name}",
             )
         observed, clients = self.observed, self._returning.online_now()
+        self._require_unchanged(observed)
         intent, watched = self.changer.request(
             Action.SWITCH, made.target, observed.state, left_out=observed.left_out, clients=clients
         )
@@ -243,6 +249,16 @@ class Attempt:
             return result
         self._taken_up = result
         return self.carry_out(self.prepare())
+
+    def _require_unchanged(self, observed: Observed) -> None:
+        """Raise ``RefusedError`` when the wire shows another state than the plan was made for.
+
+        Between the two lie a question to a person, the making of a certificate, and a wait for the service.
+        """
+        seen = self.watcher.look(observed.left_out)
+        then, now = observed.view.state, seen.state
+        if then is None or now is None or (now.mode, now.leaf) != (then.mode, then.leaf):
+            raise results.changed_meanwhile(self.desired, seen.words)
 
     def _end_of_switch(self, intent: Intent, watched: Watched, findings: tuple[Finding, ...]) -> InstanceResult:
         name = self.desired.name

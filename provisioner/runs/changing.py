@@ -55,9 +55,12 @@ class Changer:
         return intent, self._watcher.follow(intent, attended=driver.attended)
 
     def follow(self, intent: Intent) -> Watched:
-        """Wait for the effect of a request that an earlier run has sent, or was about to send."""
+        """Wait for the effect of a request that an earlier run has sent, or was about to send.
+
+        A person is shown the steps again unless they were done: doing them twice restarts the instance twice.
+        """
         driver = self._seams.driver(intent.target, intent.previous)
-        if driver.attended:
+        if driver.attended and self._watcher.not_begun(intent):
             self._send(driver, intent.target)
         message = f"looking for the effect of the request of run {intent.run}: {describe_target(intent.target)}"
         self._journal.tell(EventKind.REQUESTED, message, attempt=intent.attempts)

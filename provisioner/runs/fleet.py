@@ -5,8 +5,9 @@ from contextlib import ExitStack
 from functools import partial
 
 from provisioner.errors import ProvisionerError
-from provisioner.model.outcome import InstanceResult
+from provisioner.model.outcome import InstanceResult, Outcome
 from provisioner.model.plan import Plan
+from provisioner.planning.wire import mode_words
 from provisioner.ports import Locks
 from provisioner.runs import results
 from provisioner.runs.attempt import Attempt
@@ -19,7 +20,8 @@ class Fleet:
     """Runs attempts on several instances under their locks.
 
     Every instance is planned and checked before any is touched: one refusal keeps all of them as they are. They are
-    then changed one after the other, and the first that does not end well keeps the rest from being begun.
+    then changed one after the other, and the first that does not end well keeps the rest from being begun. Each
+    lock is free as soon as its instance is done.
 
     Args:
         attempts: one per instance.
@@ -39,16 +41,17 @@ class Fleet:
             approve: is handed the plans that switch something; raises when they are declined.
             only_open: go on only with instances that have an open intent; the others are left out of the results.
         """
+        ended = []
         with ExitStack() as stack:
-            for attempt in sorted(self._attempts, key=lambda item: item.desired.name):
-                stack.enter_context(self._locks.hold(attempt.desired.name, self._run))
+            held = {}
+            for name in sorted(attempt.desired.name for attempt in self._attempts):
+                held[name] = stack.enter_context(ExitStack())
+                held[name].enter_context(self._locks.hold(name, self._run))
             chosen = [item for item in self._attempts if not only_open or item.journal.open_intent()]
-            try:
-                return tuple(self._run_all(chosen, approve))
-            except ProvisionerError as error:  # the plans were not approved
-                for attempt in chosen:
-                    attempt.journal.end(results.failed(attempt.desired, error))
-                raise
+            for result in self._run_all(chosen, approve):
+                ended.append(result)
+                held[result.name].close()
+        return tuple(ended)
 
     def _run_all(self, attempts: Sequence[Attempt], approve: Approve) -> Iterator[InstanceResult]:
         for attempt in attempts:
@@ -68,7 +71,7 @@ class Fleet:
             yield from self._refuse(attempts, plans)
             return
         if any(made.switches for made in plans.values()):
-            approve([made for made in plans.values() if made.steps])
+            self._ask(attempts, partial(approve, [made for made in plans.values() if made.steps]))
         ready = self._make_ready(attempts, plans)
         stopped = next((item for item in ready.values() if _is_bad(item)), None)
         if isinstance(stopped, InstanceResult):
@@ -76,12 +79,26 @@ class Fleet:
             return
         yield from self._switch(attempts, ready)
 
-    def _take_up(self, attempts: Sequence[Attempt]) -> dict[str, InstanceResult]:
+    @staticmethod
+    def _take_up(attempts: Sequence[Attempt]) -> dict[str, InstanceResult]:
+        """Follow every open intent, however the others end: what is on its way is not left alone."""
+        ended: dict[str, InstanceResult] = {}
         for attempt in attempts:
-            ended = guarded(attempt.desired, attempt.take_up)
-            if ended is not None:
-                return {attempt.desired.name: ended}
-        return {}
+            result = guarded(attempt.desired, attempt.take_up)
+            if result is not None:
+                ended[attempt.desired.name] = result
+                if result.outcome is Outcome.INTERRUPTED:
+                    break
+        return ended
+
+    @staticmethod
+    def _ask(attempts: Sequence[Attempt], approve: Callable[[], None]) -> None:
+        try:
+            approve()
+        except ProvisionerError as error:
+            for attempt in attempts:
+                attempt.journal.end(attempt.taken_up or results.failed(attempt.desired, error))
+            raise
 
     @staticmethod
     def _make_ready(attempts: Sequence[Attempt], plans: dict[str, Plan]) -> dict[str, Plan | InstanceResult]:
@@ -145,8 +162,19 @@ def _ready(attempt: Attempt, made: Plan, *, anew: bool) -> Plan | InstanceResult
 
 def _switched(attempt: Attempt, made: Plan, *, anew: bool) -> InstanceResult:
     """Switch; what was observed before another instance's restart is looked at again."""
-    return attempt.carry_out(attempt.prepare()) if anew else attempt.switch(made)
+    if not anew:
+        return attempt.switch(made)
+    fresh = attempt.prepare()
+    changes = fresh.steps and not fresh.refusals
+    if changes and (fresh.served_mode, fresh.served) != (made.served_mode, made.served):
+        raise results.changed_meanwhile(attempt.desired, _shown(fresh))
+    return attempt.carry_out(fresh)
 
 
 def _is_bad(item: Plan | InstanceResult) -> bool:
     return isinstance(item, InstanceResult) and not item.outcome.good
+
+
+def _shown(plan: Plan) -> str:
+    mode = mode_words(plan.served_mode) if plan.served_mode else "unclear"
+    return f"{mode}, leaf {plan.served[:16]}" if plan.served else mode

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from provisioner.errors import InterruptedRunError, ProvisionerError, ServiceError
+from provisioner.errors import InterruptedRunError, ProvisionerError, RefusedError, ServiceError
 from provisioner.model.desired import Desired
 from provisioner.model.finding import Finding, Severity
 from provisioner.model.outcome import InstanceResult, Outcome, outcome_of
@@ -131,6 +131,14 @@ def failed(desired: Desired, error: ProvisionerError, findings: tuple[Finding, .
 def named(desired: Desired, message: str) -> str:
     """Return a message that begins with the instance's name."""
     return message if message.startswith(f"{desired.name}:") else f"{desired.name}: {message}"
+
+
+def changed_meanwhile(desired: Desired, seen: str) -> RefusedError:
+    """Return the error of a run that finds the endpoint in another state than the approved plan speaks of."""
+    return RefusedError(
+        f"{desired.name}: the endpoint changed since the plan was made, and is now {seen}; nothing was requested",
+        hint=f"provisioner plan {desired.name}",
+    )
 
 
 def interrupted(desired: Desired) -> InstanceResult:

@@ -1,12 +1,12 @@
 """The command ``rollback``: back to a named state, taking over a run that holds the instance."""
 
-from provisioner.errors import RefusedError
+from provisioner.errors import RefusedError, ServiceError
 from provisioner.model.event import EventKind
 from provisioner.model.instance import EndpointState, Mode, Status
 from provisioner.model.intent import Action, Intent
 from provisioner.model.outcome import InstanceResult, Outcome
 from provisioner.planning.observed import hosted_copy
-from provisioner.planning.planner import restorable
+from provisioner.planning.planner import ALIBABAS_ROOT, restorable
 from provisioner.planning.wire import asks_only, view
 from provisioner.runs.attempt import Attempt
 from provisioner.runs.changing import describe_target
@@ -46,6 +46,18 @@ class Rollback:
             return self._previous()
         assert self._to is not None
         return self._hosted(self._to)
+
+    def trust(self, target: EndpointState) -> str:
+        """Return what every client must trust once the endpoint is back there, in words."""
+        if target.mode is Mode.ONE_WAY:
+            return ALIBABAS_ROOT
+        identifier, hosted = target.identifier or "", self._seams.reads.hosted
+        try:
+            found = self._repeater.read(lambda: hosted.by_identifier(identifier))
+        except ServiceError:
+            found = None
+        issuer = f" ({found.issuer})" if found is not None and found.issuer else ""
+        return f"every client must already trust the CA that issued certificate {identifier}{issuer}"
 
     def carry_out(self, target: EndpointState) -> InstanceResult:
         """Go back, wait, verify; the instance is on hold afterwards.

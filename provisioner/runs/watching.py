@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from provisioner.errors import InterruptedRunError, ServiceError
+from provisioner.errors import InterruptedRunError, ServiceError, StateError
 from provisioner.model.desired import Desired
 from provisioner.model.event import EventKind
 from provisioner.model.instance import EndpointState, Status, status_label
@@ -112,7 +112,7 @@ class Watcher:
             extended = watch.extended
             ending = watch.take(last[1], self.status(), self._clock.monotonic())
             if watch.changed and not marked:
-                marked = bool(self._journal.mark_interrupted(intent))
+                marked = self._mark_interrupted(intent)
             self._tell(watch, last[1], newly_extended=watch.extended and not extended)
             return ending
 
@@ -145,17 +145,23 @@ class Watcher:
 
     def now(self, left_out: tuple[str, ...]) -> EndpointState | None:
         """Return the state that the endpoint is in now, None when it is down or mixed."""
-        state = view(self._looker.look_well(left_out), left_out).state
+        state = self.look(left_out).state
         return None if state is None else EndpointState(state.mode, state.leaf)
+
+    def look(self, left_out: tuple[str, ...]) -> View:
+        """Return what the wire shows now."""
+        return view(self._looker.look_well(left_out), left_out)
 
     def came_to_nothing(self, intent: Intent) -> bool:
         """Tell whether an effect that was looked for long enough, and not seen, has not come since."""
-        if intent.interrupted or not intent.looked_through:
-            return False
-        state = view(self._looker.look_well(intent.left_out), intent.left_out).state
+        return intent.looked_through and self.not_begun(intent)
+
+    def not_begun(self, intent: Intent) -> bool:
+        """Tell whether nothing speaks for a request having begun to act."""
+        state = self.look(intent.left_out).state
         if intent.previous is None:
             return state is None or not state.matches(intent.target)
-        return state is not None and state.same_as(intent.previous, intent.target)
+        return not intent.interrupted and state is not None and state.same_as(intent.previous, intent.target)
 
     def _watched(
         self, ending: Ending, watch: Watch, reading: Reading, seen: View, left_out: tuple[str, ...]
@@ -182,8 +188,14 @@ class Watcher:
         return poll_until(tick, self._clock, self._desired.waiting.poll.total_seconds())
 
     def heed_stop(self) -> None:
-        """Raise ``InterruptedRunError`` when another run asks this one to stop."""
-        by = self._journal.stop_asked()
+        """Raise ``InterruptedRunError`` when another run asks this one to stop.
+
+        A wait outlives passing trouble with the state, such as a lock or a full disk.
+        """
+        try:
+            by = self._journal.stop_asked()
+        except StateError:
+            return
         if by is not None:
             raise InterruptedRunError(
                 f"{self._desired.name}: stopped because run {by} takes over; what was requested stays recorded",
@@ -201,6 +213,13 @@ class Watcher:
             except ServiceError:
                 self._status = None
         return self._status
+
+    def _mark_interrupted(self, intent: Intent) -> bool:
+        try:
+            self._journal.mark_interrupted(intent)
+        except StateError:
+            return False
+        return True
 
     def _tell(self, watch: Watch, seen: View, *, newly_extended: bool) -> None:
         now, policy = self._clock.monotonic(), self._desired.waiting

@@ -12,6 +12,8 @@ from provisioner.model.event import EventKind
 from provisioner.model.instance import EndpointState, Mode
 from provisioner.model.intent import Action, Hold
 from provisioner.model.outcome import Outcome
+from provisioner.planning.checks import Permissions
+from provisioner.runs.rollback import Rollback
 from tests.fakes.memory import MemoryHolds, MemoryHosting
 from tests.fakes.stage import NAME, Killed, Stage, one_way
 from tests.fakes.world import ADDRESS, ALIBABA, Shown
@@ -333,3 +335,13 @@ def test_a_silent_endpoint_is_not_watched_before_it_is_taken_back(switched: Stag
     switched.world.on_request = request
     assert switched.rollback("one-way").outcome is Outcome.CONVERGED
     assert [seconds < 30 for seconds in asked] == [True]
+
+
+def test_a_rollback_says_whom_every_client_must_trust(switched: Stage) -> None:
+    """Nobody is asked for a yes without knowing which devices it cuts off."""
+    rollback = Rollback(switched._attempt("rollback", Permissions()), switched.seams(), "one-way")
+    there = EndpointState(Mode.MUTUAL, switched.leaf(), "1000-cn-hangzhou")
+    assert [rollback.trust(rollback.target()), rollback.trust(there)] == [
+        "every client must trust the root of Alibaba's own certificate",
+        "every client must already trust the CA that issued certificate 1000-cn-hangzhou (CN=Fake CA)",
+    ]
