@@ -37,8 +37,9 @@ from provisioner.runs.pruning import Place, Pruner
 from provisioner.runs.seams import Reads, Records, Seams, Source
 from provisioner.runs.system_clock import SystemClock
 from provisioner.settings import load_settings
+from provisioner.settings.certificate_schema import FilesCertificate, IssuedCertificate
+from provisioner.settings.instance_schema import InstanceSettings
 from provisioner.settings.schema import ApiCall as ApiCallSettings
-from provisioner.settings.schema import FilesCertificate, InstanceSettings, IssuedCertificate
 from provisioner.state import open_state
 from provisioner.wire.aliases import DnsAliases
 from provisioner.wire.canary import Device, PahoCanary

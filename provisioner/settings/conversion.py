@@ -18,15 +18,14 @@ from provisioner.model.desired import (
 )
 from provisioner.model.instance import Endpoint
 from provisioner.model.secret import Secret
-from provisioner.settings.names import split_endpoint, state_path
-from provisioner.settings.schema import (
-    AuthoritySettings,
+from provisioner.settings.certificate_schema import (
     CertificateSettings,
     FilesCertificate,
     HostedCertificateSettings,
     IssuedCertificate,
-    Settings,
 )
+from provisioner.settings.names import split_endpoint, state_path
+from provisioner.settings.schema import AuthoritySettings, Settings
 from provisioner.settings.secrets import SecretReference
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from provisioner.errors import ConfigurationError, UsageError
+from provisioner.settings.certificate_schema import IssuedCertificate
 from provisioner.settings.conversion import LoadedSettings
 from provisioner.settings.durations import render_duration
 from provisioner.settings.references import reference_problems
-from provisioner.settings.schema import LONGEST_HOSTED_NAME, IssuedCertificate, Settings
+from provisioner.settings.schema import LONGEST_HOSTED_NAME, Settings
 
 VARIABLE = "PROVISIONER_CONFIG"
 PLACES = (Path("provisioner.toml"), Path("config/provisioner.toml"))
