@@ -15,7 +15,7 @@ from tests.servers.debian import install
 from tests.servers.programs import PROGRAMS, Program, nothing_left_out
 
 # End-to-end tests wait for restarts most of their time, hence more workers than processors.
-_WORKERS = max(4, 3 * (os.cpu_count() or 1))
+_WORKERS = min(16, max(4, 3 * (os.cpu_count() or 1)))
 _PYTEST = (f"-n{_WORKERS}", "--dist=worksteal", "--cov", "--cov-report=term-missing:skip-covered")
 
 

@@ -1,6 +1,7 @@
 """A real mosquitto as the endpoint of an instance: TLS and broker in one process, in place of the sandbox's own."""
 
 import getpass
+import re
 import shutil
 import socket
 import subprocess
@@ -126,16 +127,13 @@ class MosquittoListener:
             raise
 
     def _await_open(self, process: subprocess.Popen[bytes]) -> None:
-        end = time.monotonic() + _OPENS_WITHIN
-        while process.poll() is None and time.monotonic() < end:
-            try:
-                socket.create_connection(self._address, 1).close()
-            except OSError:
-                time.sleep(0.01)
-            else:
-                return
-        log = (self._folder / "log").read_text(encoding="utf-8", errors="replace")
-        raise ValueError(f"mosquitto on port {self.port} can't serve this: {log}")
+        # Its port opens before it reads certificate and key, so that a connection would prove nothing.
+        log, end = "", time.monotonic() + _OPENS_WITHIN
+        while not re.search(r"mosquitto version \S+ running", log):
+            if process.poll() is not None or time.monotonic() > end:
+                raise ValueError(f"mosquitto on port {self.port} can't serve this: {log}")
+            time.sleep(0.01)
+            log = (self._folder / "log").read_text(encoding="utf-8", errors="replace")
 
     def _stop(self) -> None:
         if self._process is None:
