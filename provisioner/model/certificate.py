@@ -77,6 +77,47 @@ class Specification:
 
 
 @dataclass(frozen=True, slots=True)
+class FilesSpecification:
+    """A certificate of which files are the specification, such as a purchased one.
+
+    ``renew_before`` None means a third of its lifetime.
+    """
+
+    name: str
+    renew_before: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostedSpecification:
+    """A certificate that is hosted already and whose identifier is the specification; its key isn't here.
+
+    ``renew_before`` None means a third of its lifetime.
+    """
+
+    name: str
+    identifier: str
+    renew_before: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """The one leaf that files or an identifier stand for, as far as it is known.
+
+    ``sha256`` is None where the service does not tell it; then nobody could judge the wire. ``identifier`` is that of
+    a hosted certificate, None for files. ``key`` is empty where it is not known. ``issuers`` tells which keys signed
+    its chain, as far as that is known.
+    """
+
+    sha256: str | None
+    dns_names: tuple[str, ...]
+    key: str
+    not_before: datetime | None
+    not_after: datetime | None
+    identifier: str | None = None
+    issuers: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """What a certificate says of itself.
 
@@ -109,11 +150,13 @@ class Leaf:
 class AuthorityFacts:
     """What is known of the owner's CA: its certificate, and what strict verifiers would object to in it.
 
-    ``objections`` are reported, never mended: no leaf can rescue a CA without ``keyUsage`` (measured).
+    ``objections`` are reported, never mended: no leaf can rescue a CA without ``keyUsage`` (measured). ``issuers``
+    tells which keys its certificates are signed with, all the way up.
     """
 
     certificate: Leaf
     objections: tuple[str, ...]
+    issuers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +186,8 @@ class HostedCertificate:
     """A copy in Certificate Management Service, as its listing describes it, private key never asked for.
 
     ``identifier`` is the service's ``CertIdentifier``, read and never built. A fingerprint that the service did not
-    give is None. ``serial`` is None when it could not be read as a number.
+    give is None. ``serial`` is None when it could not be read as a number. ``products`` are the cloud products that use
+    it, as far as the listing tells. ``tagged`` says that its own record carries this tool's tag; listings don't tell.
     """
 
     id: int
@@ -159,3 +203,5 @@ class HostedCertificate:
     not_before: datetime | None
     not_after: datetime | None
     status: str
+    products: tuple[str, ...] = ()
+    tagged: bool = False

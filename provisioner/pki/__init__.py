@@ -7,6 +7,8 @@ from provisioner.pki.importing import BundleImporter
 from provisioner.pki.issuing import LocalIssuer
 from provisioner.pki.key_store import FileKeyStore
 from provisioner.pki.reading import DerCertificateReader
+from provisioner.pki.sources import FilesIssuer, HostedSource
+from provisioner.pki.verification import LocalDeviceAuthority
 
 __all__ = [
     "Authority",
@@ -14,6 +16,9 @@ __all__ = [
     "BundleImporter",
     "DerCertificateReader",
     "FileKeyStore",
+    "FilesIssuer",
+    "HostedSource",
+    "LocalDeviceAuthority",
     "LocalIssuer",
     "create_authority",
     "load_bundle",

@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidSignature
 from provisioner.errors import UnusableError
 from provisioner.model.certificate import AuthorityFacts
 from provisioner.pki import ca_checks, pem
-from provisioner.pki.reading import leaf_of, name_text
+from provisioner.pki.reading import issuers_of, leaf_of, name_text
 
 
 class Authority:
@@ -81,7 +81,17 @@ class Authority:
 
     def facts(self) -> AuthorityFacts:
         """Return what is known of the CA. Raises ``UnusableError``."""
-        return AuthorityFacts(leaf_of(self.certificate), ca_checks.objections(self.path_to_root))
+        issuers = issuers_of(self.path_to_root) | self._own_name()
+        return AuthorityFacts(leaf_of(self.certificate), ca_checks.objections(self.path_to_root), issuers)
+
+    def _own_name(self) -> frozenset[str]:
+        """Return how a certificate that this CA signs will name it."""
+        subject = self.certificate.subject.rfc4514_string()
+        try:
+            own = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        except x509.ExtensionNotFound:
+            return frozenset({f"{subject} {self.certificate.serial_number:x}"})
+        return frozenset({f"{subject} {own.digest.hex()}"})
 
     def signed(self, certificate_der: bytes) -> bool:
         """Tell whether this CA's key signed a certificate; False for anything that is none."""

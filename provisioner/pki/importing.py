@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from provisioner.errors import UnusableError
 from provisioner.model.certificate import Leaf
 from provisioner.pki.bundle import Bundle, load_bundle
@@ -40,6 +43,11 @@ class BundleImporter:
     def leaf(self) -> Leaf:
         """Return the certificate in the files; nothing is written. Raises ``UnusableError``."""
         return self._load().leaf
+
+    def chain(self) -> tuple[bytes, ...]:
+        """Return the certificates in the files in DER, leaf first; nothing is written. Raises ``UnusableError``."""
+        found = x509.load_pem_x509_certificates(self._load().chain_pem.encode())
+        return tuple(item.public_bytes(Encoding.DER) for item in found)
 
     def keep(self, name: str) -> Leaf:
         """Keep chain and key under a certificate's name and return the leaf. Raises ``UnusableError``.

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from provisioner.errors import UnusableError
 from provisioner.model.certificate import AuthorityFacts, Leaf, Profile, Specification
+from provisioner.model.desired import Wanted
 from provisioner.model.secret import Secret
 from provisioner.pki.authority import Authority
 from provisioner.pki.key_store import FileKeyStore
@@ -37,16 +38,23 @@ class LocalIssuer:
         self._key_store = key_store
         self._clock = clock
 
-    def authority(self) -> AuthorityFacts:
+    def authority(self) -> AuthorityFacts | None:
         """Return what is known of the CA. Raises ``UnusableError``."""
         return self._authority.facts()
+
+    def pinned_chain(self) -> tuple[bytes, ...]:
+        """Return nothing: what is issued here isn't one leaf."""
+        return ()
 
     def signed(self, certificate_der: bytes) -> bool:
         """Tell whether the CA's key signed this certificate."""
         return self._authority.signed(certificate_der)
 
-    def issue(self, specification: Specification) -> Leaf:
+    def issue(self, wanted: Wanted) -> Leaf:
         """Make a key and a certificate, keep both in the key store, and return the leaf. Raises ``UnusableError``."""
+        if not isinstance(wanted, Specification):
+            raise TypeError(f"certificate {wanted.name} is not issued by an authority")
+        specification = wanted
         self._authority.require_valid(self._clock.now())
         key = make_key(specification.key)
         certificate = self._sign(specification, key)

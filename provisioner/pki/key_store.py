@@ -45,7 +45,7 @@ class FileKeyStore:
         if not folder.is_dir():
             return ()
         names = [item.name for item in folder.iterdir() if _GENERATION.fullmatch(item.name)]
-        found = [leaf_of(self._chain(folder / name)[0]) for name in names]
+        found = [self._leaf(folder / name) for name in names]
         return tuple(sorted(found, key=lambda leaf: (leaf.not_before, leaf.sha256), reverse=True))
 
     def material(self, certificate_name: str, sha256: str) -> Material | None:
@@ -124,6 +124,15 @@ class FileKeyStore:
                 hint="use letters, digits, hyphens and underscores",
             )
         return self._root / certificate_name
+
+    def _leaf(self, folder: Path) -> Leaf:
+        leaf = leaf_of(self._chain(folder)[0])
+        if leaf.sha256[:16] != folder.name:
+            raise UnusableError(
+                f"{folder}: its chain begins with leaf {leaf.sha256[:16]}, expected {folder.name}; nothing was changed",
+                hint=f"move {folder} out of the key store and run the command again",
+            )
+        return leaf
 
     @staticmethod
     def _chain(folder: Path) -> tuple[x509.Certificate, ...]:

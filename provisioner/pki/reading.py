@@ -11,6 +11,7 @@ from cryptography.x509.oid import NameOID
 from provisioner.errors import UnusableError
 from provisioner.model.certificate import DistinguishedName, Leaf, Profile
 from provisioner.pki import profiles
+from provisioner.pki.chaining import pem_chains_to
 from provisioner.pki.pem import UNREADABLE
 
 # The guide's fields in its order; the same order as ``DistinguishedName``.
@@ -35,6 +36,36 @@ class DerCertificateReader:
             return leaf_of(x509.load_der_x509_certificate(certificate_der))
         except UNREADABLE as error:
             raise UnusableError("a certificate could not be parsed") from error
+
+    def issuers(self, chain: tuple[bytes, ...]) -> frozenset[str]:
+        """Return which keys signed the certificates of a chain, by name and key identifier; none for malformed ones."""
+        try:
+            return issuers_of(tuple(x509.load_der_x509_certificate(item) for item in chain))
+        except UNREADABLE:
+            return frozenset()
+
+    def chains_to(self, chain_pem: str, ca_pem: str) -> bool:
+        """Tell whether the first certificate of a chain leads to a CA; see ``ports.CertificateReader``."""
+        return pem_chains_to(chain_pem, ca_pem)
+
+
+def issuers_of(chain: tuple[x509.Certificate, ...]) -> frozenset[str]:
+    """Return which keys signed the certificates of a chain. Raises one of ``pem.UNREADABLE``.
+
+    A key is told by its owner's name together with the key identifier that the signed certificate gives, so that a CA
+    made anew under the same name is another one.
+    """
+    return frozenset(f"{item.issuer.rfc4514_string()} {_signed_by(item)}" for item in chain)
+
+
+def _signed_by(certificate: x509.Certificate) -> str:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return "self" if certificate.issuer == certificate.subject else "unknown"
+    if found.key_identifier is not None:
+        return found.key_identifier.hex()
+    return f"{found.authority_cert_serial_number:x}" if found.authority_cert_serial_number else "unknown"
 
 
 def leaf_of(certificate: x509.Certificate) -> Leaf:

@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 from provisioner.settings import schema
 from provisioner.settings.durations import render_duration
 from provisioner.settings.secrets import SecretReference
+from provisioner.settings.section import Section
 
 _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("top level", schema.Settings),
@@ -22,9 +23,12 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[account.credentials]", schema.Credentials),
     ("[account.endpoints]", schema.Endpoints),
     ("[authority]", schema.AuthoritySettings),
-    ("[certificates.NAME]", schema.CertificateSettings),
+    ("[certificates.NAME]", schema.IssuedCertificate),
     ("[certificates.NAME.subject]", schema.Subject),
+    ('[certificates.NAME] with source = "files"', schema.FilesCertificate),
+    ('[certificates.NAME] with source = "hosted"', schema.HostedCertificateSettings),
     ("[instances.NAME]", schema.InstanceSettings),
+    ("[instances.NAME.window]", schema.WindowSettings),
     ("[instances.NAME.canary]", schema.CanarySettings),
     ("[switches.openapi]", schema.OpenApiSettings),
     ("[switches.openapi.mutual] and [switches.openapi.one_way]", schema.ApiCall),
@@ -50,7 +54,7 @@ def _section(title: str, model: type[BaseModel]) -> Iterator[str]:
 
 
 def _is_section(field: FieldInfo) -> bool:
-    return any(issubclass(item, schema.Section) for item in _classes(field.annotation))
+    return any(issubclass(item, Section) for item in _classes(field.annotation))
 
 
 def _classes(annotation: object) -> Iterator[type]:

@@ -44,10 +44,31 @@ def load_chain(context: ssl.SSLContext, certificate: Path, private_key: Path, pa
 
 
 def load_device(context: ssl.SSLContext, certificate: Path, private_key: Path, password: Secret | None) -> None:
-    """Load the canary's certificate with its chain and key. Raises ``UnusableError``."""
+    """Load the canary's certificate with its chain and key. Raises ``UnusableError`` that names the file at fault."""
     problem = load_chain(context, certificate, private_key, password)
     if problem:
-        raise UnusableError(
-            f"{certificate}, {private_key}: the canary's certificate can't be used: {problem}; nothing was changed",
-            hint="check canary.certificate, canary.private_key and canary.private_key_password",
-        )
+        path, words, key = _at_fault(certificate, private_key, problem)
+        raise UnusableError(f"{path}: {words}; nothing was changed", hint=f"check {key}")
+
+
+def _at_fault(certificate: Path, private_key: Path, problem: str) -> tuple[Path, str, str]:
+    """Return which file can't be used, why not, and the configuration's key; the library names no file."""
+    files = (
+        (certificate, "the canary's certificate", "canary.certificate"),
+        (private_key, "the canary's private key", "canary.private_key"),
+    )
+    for path, what, key in files:
+        try:
+            path.read_bytes()
+        except OSError as unreadable:
+            return path, f"{what} can't be read: {(unreadable.strerror or 'unknown reason').lower()}", key
+    path, what, key = files[1]
+    if "does not belong" in problem:
+        return path, f"{what} does not belong to {certificate}", f"{key} and canary.certificate"
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(certificate)
+    except OSError:
+        return certificate, "the canary's certificate is malformed or no PEM certificate", "canary.certificate"
+    if b"ENCRYPTED" in path.read_bytes():
+        return path, f"{what} is encrypted, and its password is missing or wrong", "canary.private_key_password"
+    return path, f"{what} can't be used: {problem}", key

@@ -23,7 +23,8 @@ from provisioner.wire import mqtt, tap, words
 T = TypeVar("T")
 
 _MOST_BYTES = 1 << 20
-_VERSION_REFUSALS = {"alert: protocol version", "it does not speak this version of TLS"}
+# Ends of a handshake with which servers refuse a version; those that send no alerts just close (asyncio, measured).
+_VERSION_REFUSALS = {"alert: protocol version", "it does not speak this version of TLS", words.CLOSED}
 
 
 class StdlibWireProbe:
@@ -46,7 +47,7 @@ class StdlibWireProbe:
         began = time.monotonic()
         end = began + self._timeout
         look = self._look(endpoint, address, ssl.TLSVersion.TLSv1_2, end)
-        if look.failure in _VERSION_REFUSALS and not look.leaf:
+        if look.stage is Stage.HANDSHAKE and look.failure in _VERSION_REFUSALS and not look.leaf:
             look = self._look(endpoint, address, ssl.TLSVersion.TLSv1_3, end)
         return look.reading(address, time.monotonic() - began)
 

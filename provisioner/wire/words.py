@@ -1,5 +1,6 @@
 """How connections end, in words of our own: never an exception's text."""
 
+import re
 import ssl
 
 _ALERTS = {
@@ -58,6 +59,9 @@ _VERDICTS = {
 HANDSHAKE_FAILURE = "alert: handshake failure"
 CLOSED = "closed"
 
+# OpenSSL names the alerts of SSL 3.0 and those of later versions in two ways, of the latter some without the word.
+_ALERT = re.compile(r"(?:SSLV3_ALERT_|TLSV13?_(?:ALERT_)?)(\w+)")
+
 
 def describe(error: OSError) -> str:
     """Return how a connection ended."""
@@ -81,12 +85,11 @@ def verdict(error: ssl.SSLCertVerificationError) -> str:
 
 
 def _tls(error: ssl.SSLError) -> str:
-    reason = error.reason or ""
+    reason = getattr(error, "reason", None) or ""  # errors that ssl raises by itself may have none
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or "EOF" in reason:
         return CLOSED
-    if "ALERT" in reason:
-        known = (words for name, words in _ALERTS.items() if name in reason)
-        return next(known, "alert: " + reason.lower().rpartition("alert_")[2].replace("_", " "))
+    if alert := _ALERT.match(reason):
+        return _ALERTS.get(alert[1], "alert: " + alert[1].lower().replace("_", " "))
     if reason in {"WRONG_VERSION_NUMBER", "UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE"}:
         return "it does not speak this version of TLS" if reason != "WRONG_VERSION_NUMBER" else "it does not speak TLS"
     return "TLS failed: " + (reason.lower().replace("_", " ") or "unknown reason")

@@ -8,7 +8,6 @@ import pytest
 
 from provisioner.model.certificate import Specification
 from provisioner.model.finding import Severity
-from provisioner.model.instance import Mode
 from provisioner.planning.digest import specification_digest
 from provisioner.planning.satisfies import differences
 from provisioner.settings import load_settings
@@ -83,7 +82,7 @@ def test_addresses_are_part_of_what_is_approved(tmp_path: Path) -> None:
     """Another address makes another digest, another order does not."""
     facts = good(tmp_path).authority().facts()
     one, other, turned = (
-        specification_digest(named(*addresses), facts, Mode.MUTUAL)
+        specification_digest(wanted(specification=named(*addresses)), facts)
         for addresses in (("192.0.2.1", "::1"), ("192.0.2.1",), ("::1", "192.0.2.1"))
     )
 
@@ -92,10 +91,11 @@ def test_addresses_are_part_of_what_is_approved(tmp_path: Path) -> None:
 
 def test_an_address_that_is_dropped_is_asked_about() -> None:
     """A new leaf without an address that is served now cuts off whoever uses it, so a person has to say yes."""
-    stage = Stage(replace(wanted(), specification=replace(wanted().specification, ip_addresses=("192.0.2.1", "::1"))))
+    stage = Stage()
+    stage.respecify(ip_addresses=("192.0.2.1", "::1"))
     stage.apply()
     stage.clock.sleep(timedelta(days=1).total_seconds())
-    stage.desired = replace(wanted(), specification=replace(wanted().specification, ip_addresses=("::1",)))
+    stage.respecify(ip_addresses=("::1",))
 
     got = stage.plan().questions
 

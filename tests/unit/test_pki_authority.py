@@ -286,7 +286,13 @@ def test_facts_tell_what_the_certificate_says(tmp_path: Path) -> None:
             is_ca=True,
         ),
         objections=(),
+        issuers=frozenset({"CN=Plant CA self", f"CN=Plant CA {key_identifier(made).hex()}"}),
     )
+
+
+def key_identifier(made: Made) -> bytes:
+    """Return the identifier of a certificate's own key."""
+    return made.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
 
 
 NO_USAGE = "it has no keyUsage extension"
