@@ -34,7 +34,7 @@ class Authority:
 
     @cached_property
     def chain(self) -> tuple[x509.Certificate, ...]:
-        """The CA certificate, then its own chain up to the root. Raises ``UnusableError`` when that can't be."""
+        """The CA certificate, then what else its file holds. Raises ``UnusableError`` when it is no CA."""
         found = pem.certificates(self._certificate_path, "a CA certificate")
         problem = ca_checks.not_a_ca(found[0])
         if problem:
@@ -42,13 +42,21 @@ class Authority:
                 f"{self._certificate_path}: this is no CA certificate: {problem}; nothing was changed",
                 hint="provisioner ca create makes one; authority.certificate names it",
             )
-        problem = ca_checks.chain_problem(found)
+        return found
+
+    @cached_property
+    def path_to_root(self) -> tuple[x509.Certificate, ...]:
+        """The CA certificate and those above it up to the root. Raises ``UnusableError`` when no client could follow.
+
+        Serving and trusting want the whole path; who signed a certificate can be told without it.
+        """
+        problem = ca_checks.chain_problem(self.chain)
         if problem:
             raise UnusableError(
                 f"{self._certificate_path}: {problem}; nothing was changed",
                 hint=f"put the CA certificate first in {self._certificate_path}, then each one's issuer up to the root",
             )
-        return found
+        return self.chain
 
     @property
     def certificate(self) -> x509.Certificate:
@@ -73,8 +81,8 @@ class Authority:
 
     def facts(self) -> AuthorityFacts:
         """Return what is known of the CA. Raises ``UnusableError``."""
-        issuers = issuers_of(self.chain) | self._own_name()
-        return AuthorityFacts(leaf_of(self.certificate), ca_checks.objections(self.chain), issuers)
+        issuers = issuers_of(self.path_to_root) | self._own_name()
+        return AuthorityFacts(leaf_of(self.certificate), ca_checks.objections(self.path_to_root), issuers)
 
     def _own_name(self) -> frozenset[str]:
         """Return how a certificate that this CA signs will name it."""
@@ -95,7 +103,7 @@ class Authority:
 
     def require_valid(self, now: datetime) -> None:
         """Raise ``UnusableError`` when the CA, or one above it, is not within its dates."""
-        for item in self.chain:
+        for item in self.path_to_root:
             begin, end = item.not_valid_before_utc, item.not_valid_after_utc
             if not begin <= now < end:
                 which = "the CA" if item == self.certificate else f"{name_text(item.subject)} above the CA"
@@ -108,12 +116,12 @@ class Authority:
     @property
     def valid_until(self) -> datetime:
         """When the first of the CA and those above it ends: nothing that it signs is of use any longer."""
-        return min(item.not_valid_after_utc for item in self.chain)
+        return min(item.not_valid_after_utc for item in self.path_to_root)
 
     def chain_pem(self) -> str:
-        """Return what follows the leaf in a served chain: the CA certificate and its own chain."""
-        return pem.as_pem(self.chain)
+        """Return what follows the leaf in a served chain: the CA certificate and those above it."""
+        return pem.as_pem(self.path_to_root)
 
     def bundle_pem(self) -> str:
         """Return what devices must trust: the root, with which the chain ends."""
-        return pem.as_pem(self.chain[-1:])
+        return pem.as_pem(self.path_to_root[-1:])

@@ -389,17 +389,24 @@ def test_files_that_cannot_be_served_fail_for_every_name(stage: Theatre, kind: s
     assert got == both(failure) + both(failure, name="mqtt.example.com")
 
 
+LOCKED = "the canary's private key is encrypted, and its password is missing or wrong"
+
+
 @pytest.mark.parametrize(
-    ("kind", "problem"),
+    ("kind", "problem", "keys"),
     [
-        ("missing", "no such file or directory"),
-        ("no password", "the key is encrypted and no password is configured"),
-        ("wrong password", "the key's password is wrong"),
-        ("overlong password", "the key's password is too long"),
-        ("another key", "the key does not belong to the certificate"),
+        ("missing", "the canary's private key can't be read: no such file or directory", "canary.private_key"),
+        ("no password", LOCKED, "canary.private_key_password"),
+        ("wrong password", LOCKED, "canary.private_key_password"),
+        ("overlong password", LOCKED, "canary.private_key_password"),
+        (
+            "another key",
+            "the canary's private key does not belong to {certificate}",
+            "canary.private_key and canary.certificate",
+        ),
     ],
 )
-def test_a_canary_that_cannot_be_used_is_refused_at_once(stage: Theatre, kind: str, problem: str) -> None:
+def test_a_canary_that_cannot_be_used_is_refused_at_once(stage: Theatre, kind: str, problem: str, keys: str) -> None:
     """The canary is configured material: what is wrong with it is told before anything is rehearsed."""
     ca = stage.ca("ca")
     device = stage.canary(stage.device(ca), key=ca if kind == "another key" else None, password=b"right")
@@ -410,11 +417,8 @@ def test_a_canary_that_cannot_be_used_is_refused_at_once(stage: Theatre, kind: s
 
     got = refusal(lambda: LoopbackRehearsal([ca.pem], changed))
 
-    where = f"{device.certificate}, {device.private_key}"
-    assert got == (
-        f"{where}: the canary's certificate can't be used: {problem}; nothing was changed",
-        "check canary.certificate, canary.private_key and canary.private_key_password",
-    )
+    told = problem.format(certificate=device.certificate)
+    assert got == (f"{device.private_key}: {told}; nothing was changed", f"check {keys}")
 
 
 @pytest.mark.parametrize("text", ["", "hello", "ü", "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"])

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import ssl
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -421,11 +422,19 @@ def test_a_chain_that_nobody_could_follow_is_refused(tmp_path: Path, order: tupl
     }
     authority = chained(tmp_path, *(made[name] for name in order))
 
-    got = refusal(authority.facts)
+    uses: tuple[Callable[[], object], ...] = (
+        authority.facts,
+        authority.chain_pem,
+        authority.bundle_pem,
+        lambda: authority.require_valid(START),
+    )
+
+    got = [refusal(use) for use in uses]
 
     path = tmp_path / "chain.crt"
     hint = f"put the CA certificate first in {path}, then each one's issuer up to the root"
-    assert got == (f"{path}: {problem}; nothing was changed", hint)
+    assert got == [(f"{path}: {problem}; nothing was changed", hint)] * 4
+    assert authority.key.public_key() == authority.certificate.public_key()
 
 
 def test_path_lengths_that_suffice_are_accepted(tmp_path: Path) -> None:
