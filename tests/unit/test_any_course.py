@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.model.certificate import KeyType
+from provisioner.model.certificate import KeyType, Specification
 from provisioner.model.event import EventKind
 from provisioner.model.instance import Mode
 from provisioner.model.outcome import InstanceResult, Outcome
@@ -34,6 +34,7 @@ def run(stage: Stage, command: str) -> list[InstanceResult]:
         if command.startswith("rollback"):
             return [stage.rollback("one-way" if command.endswith("one-way") else None)]
         if command == "rotate":
+            assert isinstance(stage.desired.specification, Specification)
             now = stage.desired.specification.key
             stage.rotate(next(key for key in KeyType if key is not now))
         return [stage.apply(release=command.endswith("--release"))]
@@ -97,5 +98,6 @@ def test_every_end_is_what_it_says(
     stage.clock.sleep(3600)
     stage.world.move()
     if stage.world.shown.up and stage.world.shown.devices_accepted:
-        assert stage.apply(release=True, unsafe_replace_foreign=True).outcome in {Outcome.UNCHANGED, Outcome.CONVERGED, Outcome.ROLLED_BACK}
+        ends = {Outcome.UNCHANGED, Outcome.CONVERGED, Outcome.ROLLED_BACK}
+        assert stage.apply(release=True, unsafe_replace_foreign=True).outcome in ends
         assert stage.apply(release=True, unsafe_replace_foreign=True).outcome.good
