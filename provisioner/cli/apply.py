@@ -72,10 +72,10 @@ def _run(
 
     def approve(plans: Sequence["Plan"]) -> None:
         require_digest(plans, digest)
-        print_plans(err, plans)
+        print_plans(err, plans, digests=False)
         confirm(question(plans), assume_yes=yes, what_for="disconnecting clients")
 
-    with Progress(err, every_reading=every_reading(context)) as progress:
+    with Progress(err, every_reading=every_reading(context), plans=False) as progress:
         sinks: list[EventSink] = [progress]
         run, results = run_instances(
             configuration_of(context), names or (), approve, command=command, permissions=permissions, sinks=sinks
@@ -89,8 +89,10 @@ def _run(
 
 
 def question(plans: Sequence["Plan"]) -> str:
-    """Return what a person is asked before clients are disconnected."""
+    """Return what a person is asked before clients are disconnected.
+
+    The plans stand above it on the screen: whom clients must trust, and what a person has to confirm.
+    """
     names = ", ".join(plan.instance for plan in plans if plan.switches)
-    asked = [f"{plan.instance}: {item.message}" for plan in plans for item in plan.questions]
-    trust = [f"{plan.instance}: {plan.trust}" for plan in plans if plan.trust]
-    return "\n".join([*trust, *asked, f"Disconnect every client of {names} and go on?"])
+    confirmed = ", with what is marked confirm above" if any(plan.questions for plan in plans) else ""
+    return f"Disconnect every client of {names} now{confirmed}?"

@@ -10,10 +10,16 @@ import typer
 from provisioner.cli.output import err
 from provisioner.errors import InterruptedRunError, RefusedError, UsageError
 from provisioner.model.secret import Secret
+from provisioner.reporting.layout import print_item
 
 
 def confirm(question: str, *, assume_yes: bool, what_for: str) -> None:
     """Ask a question that must be answered with yes.
+
+    Args:
+        question: its last line is the question itself, the lines before say what to know.
+        assume_yes: the command line has answered already.
+        what_for: what is about to happen, for the message.
 
     Raises:
         UsageError: there is no terminal to ask on, and no ``--yes``.
@@ -24,9 +30,11 @@ def confirm(question: str, *, assume_yes: bool, what_for: str) -> None:
         return
     if not sys.stdin.isatty():
         raise UsageError(f"no terminal to ask on before {what_for}; nothing was changed", hint="answer with --yes")
-    err.print(question, markup=False, highlight=False)
+    *before, last = question.splitlines()
+    for line in before:
+        print_item(err, "", line)
     try:
-        agreed = typer.confirm("Go on?", default=False, err=True)
+        agreed = typer.confirm(last, default=False, err=True)
     except typer.Abort:
         raise InterruptedRunError("interrupted at the question; nothing was changed", hint="provisioner plan") from None
     if not agreed:

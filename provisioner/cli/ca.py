@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provisioner.cli.asking import passphrase
+from provisioner.cli.help import App
 from provisioner.cli.options import JsonOption, configuration_of
 from provisioner.cli.output import out, print_json, write
 from provisioner.model.certificate import KeyType
@@ -14,7 +15,7 @@ from provisioner.model.certificate import KeyType
 if TYPE_CHECKING:
     from provisioner.settings.conversion import LoadedSettings
 
-app = typer.Typer(help="The authority: your own CA, which signs the server certificate.", no_args_is_help=True)
+app = App(help="The authority: your own CA, which signs the server certificate.")
 
 
 @app.command()
@@ -26,11 +27,15 @@ def create(
     private_key: Annotated[
         Path | None, typer.Option("--private-key", metavar="FILE", help="Key to write; else [authority].")
     ] = None,
-    key: Annotated[KeyType, typer.Option("--key", help="Key type.")] = KeyType.EC_P256,
+    key: Annotated[KeyType, typer.Option("--key", metavar="TYPE", help=f"One of {', '.join(KeyType)}.")] = (
+        KeyType.EC_P256
+    ),
     common_name: Annotated[str, typer.Option("--common-name", metavar="TEXT", help="The CA's name.")] = "MQTT CA",
     organization: Annotated[str | None, typer.Option("--organization", metavar="TEXT", help="Company.")] = None,
     country: Annotated[str | None, typer.Option("--country", metavar="XX", help="Two capital letters.")] = None,
-    valid_days: Annotated[int, typer.Option("--valid-days", min=1, max=36500, help="Lifetime in days.")] = 3650,
+    valid_days: Annotated[
+        int, typer.Option("--valid-days", metavar="DAYS", min=1, max=36500, help="Lifetime in days, 1 to 36500.")
+    ] = 3650,
     passphrase_env: Annotated[
         str | None, typer.Option("--passphrase-env", metavar="NAME", help="Variable that holds the passphrase.")
     ] = None,

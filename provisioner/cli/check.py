@@ -10,8 +10,8 @@ def check(context: typer.Context, names: NamesArgument = None, json_output: Json
     """Ask every check, change nothing; exit 3 when one would refuse."""
     from provisioner.cli.running import read_plans
     from provisioner.planning.checks import Permissions
-    from provisioner.reporting.cleaning import clean
     from provisioner.reporting.findings_text import print_findings
+    from provisioner.reporting.layout import print_item
     from provisioner.reporting.result_json import finding_document
 
     plans = read_plans(configuration_of(context), names or (), "check", Permissions())
@@ -26,6 +26,6 @@ def check(context: typer.Context, names: NamesArgument = None, json_output: Json
         for item in plans:
             count = len(item.refusals)
             verdict = f"{count} refusal{'s' if count != 1 else ''}" if count else "nothing against it"
-            out.print(f"[bold]{clean(item.instance)}[/bold]  {verdict}", highlight=False)
+            print_item(out, item.instance, verdict, style="bold")
             print_findings(out, item.findings)
     raise typer.Exit(3 if refused else 0)

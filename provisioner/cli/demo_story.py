@@ -14,13 +14,23 @@ from provisioner.model.event import Event, EventKind
 from provisioner.model.instance import Mode
 from provisioner.model.outcome import InstanceResult, Outcome
 from provisioner.planning.checks import Permissions
-from provisioner.reporting.cleaning import clean, spoken
+from provisioner.reporting.cleaning import spoken
+from provisioner.reporting.layout import print_item, print_next
 from provisioner.reporting.progress import Progress
 from provisioner.runs.system_clock import SystemClock
 from provisioner.sandbox import Sandbox, SandboxInstance, SandboxSettings
 
 _RESTART_SECONDS = 1.5
 _FIRST, _SECOND = "mqtt-cn-sandbox01", "mqtt-cn-sandbox02"
+ACTS = {
+    "out-of-the-box": "The endpoint out of the box",
+    "first-switch": "Issue, host, switch, wait, verify",
+    "device-session": "A device logs in, a stranger does not",
+    "converged": "The same apply again",
+    "rotation": "A rotation, EC this time",
+    "back-to-previous": "A bad rotation goes back to the previous certificate",
+    "back-to-one-way": "A bad first switch goes back to one-way",
+}
 _WRITES = {EventKind.ISSUED, EventKind.HOSTED, EventKind.REQUESTED}
 
 
@@ -52,7 +62,8 @@ class Story:
         self._console = console
         self._acts: list[Act] = []
         self._events: list[Event] = []
-        self._cut_off: list[tuple[str, float | None]] = []
+        self._title = ""
+        self._cut_off: list[tuple[str, float]] = []
 
     def play(self) -> Sequence[Act]:
         """Play all acts, stopping at the first that isn't proven, and return them."""
@@ -65,22 +76,23 @@ class Story:
             self._writer = SandboxWriter(sandbox, self._directory)
             self._wire = DemoWire(sandbox, self._writer.files)
             self._sandbox = sandbox
-            acts: tuple[tuple[str, str, Callable[[], str]], ...] = (
-                ("out-of-the-box", "The endpoint out of the box", self._out_of_the_box),
-                ("first-switch", "Issue, host, switch, wait, verify", self._first_switch),
-                ("device-session", "A device logs in, a stranger does not", self._device_session),
-                ("converged", "The same apply again", self._converged),
-                ("rotation", "A rotation, EC this time", self._rotation),
-                ("back-to-previous", "A bad rotation goes back to the previous certificate", self._back_to_previous),
-                ("back-to-one-way", "A bad first switch goes back to one-way", self._back_to_one_way),
+            acts: tuple[Callable[[], str], ...] = (
+                self._out_of_the_box,
+                self._first_switch,
+                self._device_session,
+                self._converged,
+                self._rotation,
+                self._back_to_previous,
+                self._back_to_one_way,
             )
-            for number, (name, title, act) in enumerate(acts, start=1):
+            for number, ((name, title), act) in enumerate(zip(ACTS.items(), acts, strict=True), start=1):
                 if not self._play(f"{number}. {title}", name, act):
                     break
         self._summary()
         return self._acts
 
     def _play(self, title: str, name: str, act: Callable[[], str]) -> bool:
+        self._title = title
         self._console.print(f"\n[bold]{title}[/bold]", highlight=False)
         began = self._clock.monotonic()
         try:
@@ -88,8 +100,8 @@ class Story:
         except _NotProvenError as error:
             detail, ok = str(error), False
         self._acts.append(Act(name, ok, self._clock.monotonic() - began, detail))
-        verdict = "[green]proven[/green]" if ok else "[bold red]NOT proven[/bold red]"
-        self._console.print(f"{verdict}  {clean(detail)}", highlight=False, soft_wrap=True)
+        verdict, style = ("proven", "green") if ok else ("NOT proven", "bold red")
+        print_item(self._console, verdict, detail, style=style)
         return ok
 
     def _out_of_the_box(self) -> str:
@@ -169,16 +181,12 @@ class Story:
             )
         result = results[0]
         if result.outage_seconds:
-            self._cut_off.append((self._label(name, result), result.outage_seconds))
+            self._cut_off.append((self._title, result.outage_seconds))
         _require(
             result.outcome is expected,
             f"apply ended {result.outcome.label}, expected {expected.label}: {result.message} {_reasons(result)}",
         )
         return result
-
-    def _label(self, name: str, result: InstanceResult) -> str:
-        mode = result.mode.value.replace("_", "-") if result.mode else "unclear"
-        return f"{name}: {result.outcome.label.replace('_', ' ')}, now {mode}"
 
     def _require_served(self, instance_id: str, result: InstanceResult) -> None:
         reading = self._wire.look(instance_id)
@@ -190,10 +198,12 @@ class Story:
     def _summary(self) -> None:
         proven = sum(act.ok for act in self._acts)
         self._console.print(f"\n[bold]{proven} of {len(self._acts)} acts proven on the wire[/bold]", highlight=False)
-        for label, seconds in self._cut_off:
-            self._console.print(f"  clients cut off for {spoken(seconds):>8}  {clean(label)}", highlight=False)
-        self._console.print(f"  files in {self._directory}", highlight=False, soft_wrap=True)
-        self._console.print("  Next: provisioner sandbox serve, and the README's first switch", highlight=False)
+        if self._cut_off:
+            self._console.print("Clients were cut off for", highlight=False)
+        for title, seconds in self._cut_off:
+            print_item(self._console, f"{spoken(seconds):>8}", title, indent=2)
+        self._console.print(f"Files are in {self._directory}", markup=False, highlight=False, soft_wrap=True)
+        print_next(self._console, "provisioner sandbox serve, then the README's first switch")
 
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)

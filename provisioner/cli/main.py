@@ -27,21 +27,17 @@ from provisioner.cli import (
     sandbox,
     status,
 )
-from provisioner.cli.output import give_up, print_json
+from provisioner.cli.help import App
+from provisioner.cli.output import err, give_up, print_json
 from provisioner.errors import OutputError, ProvisionerError
-from provisioner.reporting.cleaning import printable
+from provisioner.reporting.layout import print_item, print_next
 
 # Typer brings a click of its own, whose exceptions have no public name.
 _ClickError = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
-app = typer.Typer(
+app = App(
     name="provisioner",
     help="Take ApsaraMQ for MQTT to mutual TLS with your own certificate, keep it there, and bring it back on failure.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 app.command()(demo.demo)
@@ -79,10 +75,14 @@ def root(
     context: typer.Context,
     config: Annotated[
         Path | None,
-        typer.Option("--config", metavar="FILE", help="Configuration; else PROVISIONER_CONFIG, else provisioner.toml."),
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="Configuration; else PROVISIONER_CONFIG, else provisioner.toml, else config/provisioner.toml.",
+        ),
     ] = None,
     verbose: Annotated[
-        int, typer.Option("-v", "--verbose", count=True, help="-v shows every reading, -vv tracebacks too.", metavar="")
+        int, typer.Option("-v", "--verbose", count=True, help="-v shows every reading, -vv tracebacks too.")
     ] = 0,
     version: Annotated[  # noqa: ARG001  its callback does the work
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
@@ -113,7 +113,7 @@ def _open_streams() -> None:
 def _run(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     try:
-        result = app(arguments, standalone_mode=False)
+        result = app(arguments, standalone_mode=False, prog_name="provisioner")
     except ProvisionerError as error:
         if "-vv" in arguments:
             _print_traceback()
@@ -123,10 +123,7 @@ def _run(arguments: list[str]) -> int:
         return _tell(message, "provisioner status", 130, as_json=as_json)
     except Exception as error:  # noqa: BLE001  the boundary: a bug ends in a message too
         if isinstance(error, _ClickError):
-            if type(error).__name__ == "NoArgsIsHelpError":
-                typer.echo(str(error), err=True)
-                return 2
-            return _tell(_usage_words(error), _usage_hint(error), 2, as_json=as_json)
+            return _tell_usage(error, as_json=as_json)
         if "-vv" in arguments:
             _print_traceback()
         return _tell(
@@ -138,24 +135,21 @@ def _run(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _usage_words(error: Exception) -> str:
+def _tell_usage(error: Exception, *, as_json: bool) -> int:
     words = getattr(error, "format_message", lambda: str(error))()
+    if type(error).__name__ == "NoArgsIsHelpError":  # its words are the help: a question, not a mistake
+        sys.stderr.write(words + "\n")
+        return 2
     said = words[:1].lower() + words[1:].rstrip(".")
-    return said if said.endswith("?") else f"{said}; nothing was changed"
-
-
-def _usage_hint(error: Exception) -> str:
-    """Return the command whose help lists what was got wrong."""
-    names, context = ["--help"], getattr(error, "ctx", None)
-    while context is not None and context.parent is not None:
-        names.insert(0, str(context.info_name))
-        context = context.parent
-    return " ".join(["provisioner", *names])
+    said = said if said.endswith("?") else f"{said}; nothing was changed"
+    asked = getattr(getattr(error, "ctx", None), "command_path", "provisioner")
+    return _tell(said, f"{asked} --help", 2, as_json=as_json)
 
 
 def _tell(message: str, hint: str, exit_code: int, *, as_json: bool) -> int:
     try:
-        sys.stderr.write(printable(f"Error: {message}\nNext: {hint}\n"))
+        print_item(err, "Error:", message, style="bold red", gap=1)
+        print_next(err, hint)
         sys.stderr.flush()
     except OSError:
         give_up(sys.stderr)

@@ -1,5 +1,6 @@
 """``provisioner probe``."""
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from provisioner.model.reading import AddressReading
 
 _NOTHING_ANSWERED = 6
+_COMMA = re.compile(r"(?<!\\),")
 
 
 def probe(
@@ -56,25 +58,23 @@ def _leaf(item: "AddressReading") -> "Leaf | None":
 
 def _print(item: "AddressReading", leaf: "Leaf | None", host: str) -> None:
     from provisioner.planning.satisfies import covers
-    from provisioner.reporting.cleaning import clean
+    from provisioner.reporting.layout import print_item, print_items
 
-    lines = [f"[bold]{clean(item.address)}[/bold]  {_summary(item)}"]
+    print_item(out, item.address, _summary(item), style="bold")
+    rows = []
     if item.leaf_sha256:
-        lines.append(f"  TLS version   {item.tls_version}")
-        lines.append(f"  leaf SHA-256  {item.leaf_sha256}")
+        rows += [("TLS", (item.tls_version or "?").removeprefix("TLSv")), ("SHA-256", item.leaf_sha256)]
     if leaf is not None:
-        named = "yes" if covers(leaf.dns_names, host) else f"no ({', '.join(leaf.dns_names) or 'it names none'})"
-        chain = f"{len(item.chain)} certificates" if item.chain_complete else "hidden by TLS 1.3"
-        lines += [
-            f"  subject       {clean(leaf.subject_words)}",
-            f"  issuer        {clean(leaf.issuer)}",
-            f"  key           {leaf.key}",
-            f"  valid until   {leaf.not_after:%Y-%m-%d %H:%M} UTC",
-            f"  names {clean(host)}: {clean(named)}",
-            f"  chain         {chain}",
+        covered = "covers the host" if covers(leaf.dns_names, host) else f"does NOT cover {host}"
+        rows += [
+            ("names", f"{', '.join(leaf.dns_names) or 'none'} ({covered})"),
+            ("subject", leaf.subject_words),
+            ("issuer", _COMMA.sub(", ", leaf.issuer)),
+            ("key", leaf.key),
+            ("valid", f"{leaf.not_before:%Y-%m-%d} to {leaf.not_after:%Y-%m-%d %H:%M} UTC"),
+            ("chain", f"{len(item.chain)} certificates" if item.chain_complete else "hidden by TLS 1.3"),
         ]
-    for line in lines:
-        out.print(line, highlight=False, soft_wrap=True)
+    print_items(out, rows, width=7)
 
 
 def _summary(item: "AddressReading") -> str:

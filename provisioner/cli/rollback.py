@@ -30,7 +30,7 @@ def rollback(
     from provisioner.reporting.result_text import print_results
 
     def approve(target: str, trust: str) -> None:
-        question = f"{name}: {trust}\n{name} goes back to {target}. Every client is disconnected meanwhile."
+        question = f"{name} goes back to {target}; {trust}.\nDisconnect every client of {name} now?"
         confirm(question, assume_yes=yes, what_for="disconnecting clients")
 
     with Progress(err, every_reading=every_reading(context)) as progress:

@@ -1,7 +1,10 @@
 """``provisioner sandbox``."""
 
+import contextlib
 import json
+import shlex
 import sys
+import textwrap
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from provisioner.cli.help import App
 from provisioner.cli.output import err
 
 if TYPE_CHECKING:
     from provisioner.cli.sandbox_files import SandboxFiles
     from provisioner.sandbox import Sandbox
 
-app = typer.Typer(help="A local stand-in for the cloud, to try every command on.", no_args_is_help=True)
+app = App(help="A local stand-in for the cloud, to try every command on.")
 
 
 @app.callback()
@@ -28,9 +32,14 @@ def serve(
     directory: Annotated[
         Path, typer.Option("--directory", metavar="DIR", help="Where configuration, CA and device certificate go.")
     ] = Path("provisioner-sandbox"),
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Of the API; a free one when 0.")] = 0,
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="Of the API; a free one when 0.")
+    ] = 0,
     restart_seconds: Annotated[
-        float, typer.Option("--restart-seconds", min=0.1, max=3600, help="How long a restart takes.")
+        float,
+        typer.Option(
+            "--restart-seconds", metavar="SECONDS", min=0.1, max=3600, help="How long a restart takes, 0.1 to 3600."
+        ),
     ] = 5.0,
     faithful: Annotated[
         bool, typer.Option("--faithful", help="Restarts take 5 to 10 minutes, and the waiting rules are production's.")
@@ -65,7 +74,8 @@ def serve(
             sys.stdout.flush()
         else:
             _tell(sandbox, writer.files)
-        threading.Event().wait()
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
 
 
 def _document(sandbox: "Sandbox", files: "SandboxFiles") -> dict[str, object]:
@@ -88,17 +98,28 @@ def _document(sandbox: "Sandbox", files: "SandboxFiles") -> dict[str, object]:
 
 
 def _tell(sandbox: "Sandbox", files: "SandboxFiles") -> None:
-    name, address, port = sandbox.endpoint(sandbox.instances[0].id)
+    from provisioner.sandbox.faults import SwitchFault
+
+    instance = sandbox.instances[0].id
+    name, address, port = sandbox.endpoint(instance)
     lines = (
-        f"sandbox ready: API {sandbox.api_url}, endpoint {name}:{port} at {address}; Ctrl-C ends it",
-        f"configuration {files.configuration}",
-        "in a second terminal:",
-        f"  export PROVISIONER_CONFIG={files.configuration}",
+        "The sandbox is ready. Ctrl-C ends it.",
+        f"  endpoint  {name}:{port}",
+        f"            at {address}, as instance prod",
+        f"  API       {sandbox.api_url}",
+        f"  files     {files.directory}",
+        "",
+        "In a second terminal:",
+        f"  export PROVISIONER_CONFIG={shlex.quote(str(files.configuration))}",
+        "  provisioner status",
         "  provisioner plan",
         "  provisioner apply",
         f"  provisioner probe {name}:{port} --connect-to {address}",
-        "make the next switch go wrong (dead, wrong_leaf, anonymous, devices_refused, no_effect, reverts, stuck):",
-        f"""  curl -d '{{"fault": "wrong_leaf", "instance": "{sandbox.instances[0].id}"}}' {sandbox.api_url}/faults""",
+        "",
+        "To make the next switch go wrong:",
+        f"""  curl -d '{{"fault": "wrong_leaf", "instance": "{instance}"}}' {sandbox.api_url}/faults""",
+        "Faults of a switch:",
+        *textwrap.wrap(", ".join(SwitchFault), 76, initial_indent="  ", subsequent_indent="  "),
     )
     for line in lines:
         err.print(line, markup=False, highlight=False, soft_wrap=True)

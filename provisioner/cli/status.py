@@ -80,26 +80,51 @@ def _document(composition: "Composition", name: str) -> dict[str, object]:
 
 
 def _print(document: dict[str, object]) -> None:
-    from provisioner.reporting.cleaning import clean
+    from provisioner.reporting.layout import print_item, print_items, print_next
 
-    out.print(f"[bold]{clean(str(document['name']))}[/bold]  {document['endpoint']}", highlight=False)
-    rows = [("wire", document["wire"]), ("wanted", str(document["wanted_mode"]).replace("_", "-"))]
+    name, mutual = str(document["name"]), document["mode"] == "mutual"
+    print_item(out, name, str(document["endpoint"]), style="bold")
+    rows = [("wire", str(document["wire"])), ("wanted", str(document["wanted_mode"]).replace("_", "-"))]
     if document["not_after"]:
         rows.append(("valid until", str(document["not_after"])[:10]))
-    rows += [("differs", item) for item in document["differs"]] if isinstance(document["differs"], list) else []
-    rows.append(("due", document["due"] or "no"))
+    rows += [("differs", str(item)) for item in document["differs"]] if isinstance(document["differs"], list) else []
+    if mutual:
+        rows.append(("due", str(document["due"] or "no")))
+    print_items(out, [*rows, *_recorded(document)], width=12)
+    hint = _hint(document)
+    if hint:
+        print_next(out, hint, indent=2)
+
+
+def _recorded(document: dict[str, object]) -> list[tuple[str, str]]:
     hold, asked, last = document["hold"], document["open_request"], document["last_run"]
+    rows = []
     if isinstance(hold, dict):
         rows.append(("ON HOLD", f"since {_time(hold['since'])} UTC: {hold['reason']}"))
     if isinstance(asked, dict):
-        rows.append(("open request", f"{asked['mode']}, by run {asked['run']} at {_time(asked['requested_at'])} UTC"))
+        mode = str(asked["mode"]).replace("_", "-")
+        rows.append(("open request", f"{mode}, by run {asked['run']} at {_time(asked['requested_at'])} UTC"))
     if document["held_by"]:
-        rows.append(("running", document["held_by"]))
+        rows.append(("running", str(document["held_by"])))
     if isinstance(last, dict):
-        ended = last["outcome"] or "did not end"
+        ended = str(last["outcome"] or "did not end").replace("_", " ")
         rows.append(("last run", f"{last['command']} at {_time(last['began'])} UTC: {ended}"))
-    for label, value in rows:
-        out.print(f"  {label:<12}  {clean(str(value))}", highlight=False, soft_wrap=True)
+    return rows
+
+
+def _hint(document: dict[str, object]) -> str:
+    """Return the one next command, an empty text when there is nothing to do."""
+    name = document["name"]
+    if document["held_by"]:
+        return ""
+    if document["open_request"]:
+        return f"provisioner resume {name}"
+    if document["hold"]:
+        return f"find out why, then: provisioner apply {name} --release"
+    if document["mode"] is None:
+        return f"provisioner probe {document['endpoint']}"
+    as_wanted = document["mode"] == document["wanted_mode"] and not document["differs"] and not document["due"]
+    return "" if as_wanted else f"provisioner plan {name}"
 
 
 def _time(text: object) -> str:

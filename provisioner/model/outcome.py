@@ -8,25 +8,30 @@ from provisioner.model.instance import Mode
 
 
 class Outcome(Enum):
-    """How a run ended: its name in JSON, and the process's exit code."""
+    """How a run ended: its name in JSON, the process's exit code, and what that says of the endpoint."""
 
-    UNCHANGED = ("unchanged", 0)
-    CONVERGED = ("converged", 0)
-    BUG = ("bug", 1)
-    USAGE = ("usage", 2)
-    REFUSED = ("refused", 3)
-    BUSY = ("busy", 4)
-    UNUSABLE = ("unusable", 5)
-    FAILED = ("failed", 6)
-    ROLLED_BACK = ("rolled_back", 7)
-    BROKEN = ("broken", 8)
-    WAITING = ("waiting", 9)
-    PARTIAL = ("partial", 10)
-    INTERRUPTED = ("interrupted", 130)
+    UNCHANGED = ("unchanged", 0, "the endpoint was as wanted; nothing was done")
+    CONVERGED = ("converged", 0, "the endpoint was changed, and is verified on the wire as asked for")
+    BUG = ("bug", 1, "a defect of this tool; what was requested stays recorded")
+    USAGE = ("usage", 2, "the command line, the configuration or the credentials are at fault; nothing was changed")
+    REFUSED = ("refused", 3, "a check refused, or a person did; nothing was changed")
+    BUSY = ("busy", 4, "another run holds the instance; this one changed nothing")
+    UNUSABLE = ("unusable", 5, "a local certificate or key can't be used; the endpoint was not touched")
+    FAILED = (
+        "failed",
+        6,
+        "the service refused or stayed silent, or a request had no effect; the endpoint is as it was",
+    )
+    ROLLED_BACK = ("rolled_back", 7, "the change failed; the endpoint is back where it was, verified; on hold")
+    BROKEN = ("broken", 8, "the endpoint is not as wanted and no rollback mended it: a person is needed; on hold")
+    WAITING = ("waiting", 9, "steps in the console are still to be done; the endpoint is as it was; resumable")
+    PARTIAL = ("partial", 10, "of several instances some ended well and some did not")
+    INTERRUPTED = ("interrupted", 130, "the run was stopped; what was requested goes on in the cloud; resumable")
 
-    def __init__(self, label: str, exit_code: int) -> None:
+    def __init__(self, label: str, exit_code: int, meaning: str) -> None:
         self.label = label
         self.exit_code = exit_code
+        self.meaning = meaning
 
     @property
     def good(self) -> bool:

@@ -35,7 +35,7 @@ class Authority:
     @cached_property
     def chain(self) -> tuple[x509.Certificate, ...]:
         """The CA certificate, then what else its file holds. Raises ``UnusableError`` when it is no CA."""
-        found = pem.certificates(self._certificate_path, "a CA certificate")
+        found = self._found()
         problem = ca_checks.not_a_ca(found[0])
         if problem:
             raise UnusableError(
@@ -57,6 +57,17 @@ class Authority:
                 hint=f"put the CA certificate first in {self._certificate_path}, then each one's issuer up to the root",
             )
         return self.chain
+
+    def _found(self) -> tuple[x509.Certificate, ...]:
+        try:
+            return pem.certificates(self._certificate_path, "a CA certificate")
+        except UnusableError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+        raise UnusableError(
+            f"{self._certificate_path}: there is no CA certificate yet; nothing was changed",
+            hint="provisioner ca create makes one; authority.certificate names it",
+        )
 
     @property
     def certificate(self) -> x509.Certificate:

@@ -9,8 +9,10 @@ from rich.status import Status
 
 from provisioner.model.event import Event, EventKind
 from provisioner.reporting.cleaning import clean, spoken
+from provisioner.reporting.layout import print_item
 
 _EVERY = timedelta(seconds=30)
+_WIDTH = 9
 _LABELS = {
     EventKind.PLANNED: "plan",
     EventKind.ISSUED: "issue",
@@ -26,20 +28,21 @@ _LABELS = {
 
 
 class Progress:
-    """Shows events as they come: a live line while waiting on a terminal, plain lines elsewhere.
+    """Shows events as they come: what happened stays on the screen as a trail, elsewhere as lines.
 
-    Elsewhere a waiting line is written when what is seen changes, and every 30 s. Times are those of the events.
+    A waiting line is written when what is seen changes, and elsewhere than on a terminal every 30 s too. On a terminal
+    one live line below the trail tells elapsed time, budget, and readings that agree. Times are those of the events.
 
     Args:
         console: where to; talk goes to stderr.
         every_reading: write a line for each reading.
-        plans: tell what is planned.
+        plans: tell what is planned; off where the whole plan is shown.
     """
 
     def __init__(self, console: Console, *, every_reading: bool = False, plans: bool = True) -> None:
         self._console = console
-        self._plans = plans
         self._every_reading = every_reading
+        self._plans = plans
         self._live: Status | None = None
         self._last: dict[str, tuple[str, datetime]] = {}
 
@@ -60,29 +63,37 @@ class Progress:
         if label is None or (event.kind is EventKind.PLANNED and not self._plans):
             return
         self._quiet()
-        self._console.print(
-            f"[bold]{clean(event.instance)}[/bold]  {label:<9}  {clean(event.message)}", highlight=False, soft_wrap=True
-        )
+        self._last.pop(event.instance, None)
+        self._line(event, label, event.message)
         steps = event.data.get("steps")
         if event.kind is EventKind.INSTRUCTED and isinstance(steps, list):
             for number, step in enumerate(steps, start=1):
-                self._console.print(f"    {number}. {clean(str(step))}", highlight=False, soft_wrap=True)
+                print_item(self._console, f"{number}.", str(step), indent=4, gap=1)
 
     def _wait(self, event: Event) -> None:
-        words = waiting_words(event)
-        if self._console.is_terminal and not self._every_reading:
-            if self._live is None:
-                self._live = self._console.status("")
-                self._live.start()
-            self._live.update(f"[bold]{clean(event.instance)}[/bold]  {clean(words)}")
-            return
-        seen = f"{event.message} {event.data.get('status')}"
-        before = self._last.get(event.instance)
-        if self._every_reading or before is None or before[0] != seen or event.at - before[1] >= _EVERY:
+        seen = seen_words(event)
+        if self._worth_a_line(event, seen):
             self._last[event.instance] = (seen, event.at)
-            self._console.print(
-                f"{clean(event.instance)}  {'wait':<9}  {clean(words)}", highlight=False, soft_wrap=True
-            )
+            self._line(event, "wait", "; ".join(filter(None, (_time_words(event), seen, _count_words(event)))))
+        if self._console.is_terminal:
+            self._show_live(event)
+
+    def _worth_a_line(self, event: Event, seen: str) -> bool:
+        before = self._last.get(event.instance)
+        if before is None or before[0] != seen or self._every_reading:
+            return True
+        return not self._console.is_terminal and event.at - before[1] >= _EVERY
+
+    def _show_live(self, event: Event) -> None:
+        if self._live is None:
+            self._live = self._console.status("")
+            self._live.start()
+        words = "; ".join(filter(None, (_time_words(event), _count_words(event), _poll_words(event))))
+        self._live.update(f"{clean(event.instance)}  {clean(words)}")
+
+    def _line(self, event: Event, label: str, text: str) -> None:
+        style = "" if event.kind is EventKind.WAITING else "bold"
+        print_item(self._console, f"{event.instance}  {label:<{_WIDTH}}", text, style=style)
 
     def _quiet(self) -> None:
         if self._live is not None:
@@ -90,16 +101,25 @@ class Progress:
             self._live = None
 
 
-def waiting_words(event: Event) -> str:
-    """Return what a wait has to say: what is seen, the status, the count, elapsed time and budget."""
+def seen_words(event: Event) -> str:
+    """Return what a wait sees: the endpoint, and the instance's status where it was asked for."""
+    status = event.data.get("status")
+    return event.message if status is None else f"{event.message}; status {status}"
+
+
+def _time_words(event: Event) -> str:
+    elapsed, budget = event.data.get("elapsed"), event.data.get("budget")
+    if not isinstance(elapsed, float):
+        return ""
+    whole = f" of {spoken(budget)}" if isinstance(budget, float) else ", waiting for the steps to be done"
+    return f"{spoken(elapsed)}{whole}"
+
+
+def _count_words(event: Event) -> str:
     data = event.data
-    parts = [event.message]
-    if "status" in data:
-        parts.append(f"status {data['status']}")
-    if data.get("agreeing"):
-        parts.append(f"{data['agreeing']} of {data['needed']} readings agree")
-    elapsed, budget = data.get("elapsed"), data.get("budget")
-    if isinstance(elapsed, float):
-        whole = f" of {spoken(budget)}" if isinstance(budget, float) else ""
-        parts.append(f"{spoken(elapsed)}{whole}")
-    return "; ".join(parts)
+    return f"{data['agreeing']} of {data['needed']} readings agree" if data.get("agreeing") else ""
+
+
+def _poll_words(event: Event) -> str:
+    poll = event.data.get("poll")
+    return f"looking every {spoken(poll)}" if isinstance(poll, float) else ""

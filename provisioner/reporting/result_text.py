@@ -1,12 +1,13 @@
 """How a run ended, for a person at three in the morning."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
 from provisioner.model.outcome import AddressEvidence, Evidence, InstanceResult, Outcome
-from provisioner.reporting.cleaning import clean, spoken
+from provisioner.reporting.cleaning import spoken
 from provisioner.reporting.findings_text import print_findings
+from provisioner.reporting.layout import print_item, print_items, print_next
 
 _STYLES = {
     Outcome.UNCHANGED: "green",
@@ -15,6 +16,7 @@ _STYLES = {
     Outcome.ROLLED_BACK: "yellow",
     Outcome.INTERRUPTED: "yellow",
 }
+_WIDTH = 9
 
 
 def print_results(
@@ -24,40 +26,52 @@ def print_results(
 ) -> None:
     """Print each instance's outcome, its evidence and findings, and the one next command; ``none`` if there is none."""
     if not results:
-        console.print(none)
+        console.print(none, markup=False, highlight=False, soft_wrap=True)
     for item in results:
         style = _STYLES.get(item.outcome, "bold red")
-        label = item.outcome.label.replace("_", " ")
-        console.print(f"[{style}]{label}[/{style}]  {clean(item.message)}", highlight=False, soft_wrap=True)
-        if item.outage_seconds:
-            console.print(f"  clients were cut off for {spoken(item.outage_seconds)}", highlight=False)
-        if item.evidence is not None:
-            _print_evidence(console, item.evidence)
+        print_item(console, item.outcome.label.replace("_", " "), item.message, style=style, width=_WIDTH + 2)
+        print_items(console, _proof(item), width=_WIDTH)
         print_findings(console, item.findings)
-        if item.hint and not item.outcome.good:
-            console.print(f"Next: {clean(item.hint)}", highlight=False, soft_wrap=True)
+        told = any(finding.hint == item.hint for finding in item.findings)
+        if item.hint and not item.outcome.good and not told:
+            print_next(console, item.hint)
 
 
-def _print_evidence(console: Console, evidence: Evidence) -> None:
-    console.print(
-        f"  evidence: {evidence.readings} equal readings over {spoken(evidence.span_seconds)}", highlight=False
-    )
-    for item in evidence.addresses:
-        console.print(f"    {_address(item)}", highlight=False, soft_wrap=True)
+def _proof(item: InstanceResult) -> Iterator[tuple[str, str]]:
+    if item.outage_seconds:
+        yield "outage", f"clients were cut off for {spoken(item.outage_seconds)}"
+    evidence = item.evidence
+    if evidence is None:
+        return
+    yield "evidence", _agreement(evidence)
+    for address in evidence.addresses:
+        yield from _address(address)
+    yield from _limits(evidence)
+
+
+def _agreement(evidence: Evidence) -> str:
+    if not evidence.readings:
+        return "no reading showed one clear state"
+    readings = "reading" if evidence.readings == 1 else "equal readings"
+    return f"{evidence.readings} {readings} over {spoken(evidence.span_seconds)}"
+
+
+def _limits(evidence: Evidence) -> Iterator[tuple[str, str]]:
     for address in evidence.left_out:
-        console.print(f"  not judged: {clean(address)}, unreachable before the change", highlight=False)
+        yield "", f"not judged: {address}, unreachable before the change"
     for note in evidence.notes:
-        console.print(f"  note: {clean(note)}", highlight=False, soft_wrap=True)
+        yield "note", note
 
 
-def _address(item: AddressEvidence) -> str:
-    version = f"TLS {(item.tls_version or '?').removeprefix('TLSv')}"
-    leaf = f"leaf {item.leaf_sha256[:16]}" if item.leaf_sha256 else "no leaf"
+def _address(item: AddressEvidence) -> Iterator[tuple[str, str]]:
+    if item.leaf_sha256 is None:
+        yield "", f"{item.address}: no TLS answer"
+        return
+    yield "", f"{item.address}: TLS {(item.tls_version or '?').removeprefix('TLSv')}, leaf {item.leaf_sha256[:16]}"
     if item.client_certificate_asked:
         required = {"yes": "required", "likely": "likely required", "no": "not required"}
-        asked = f"client certificate asked for and {required.get(item.client_certificate_required, 'perhaps required')}"
+        yield "", f"- client certificate: asked for, {required.get(item.client_certificate_required, 'maybe required')}"
     else:
-        asked = "no client certificate asked for"
-    stranger = "refused" if item.anonymous_client_refused else "not refused"
-    parts = [version, leaf, asked, f"a client without one is {stranger}", f"canary: {item.canary or 'not tried'}"]
-    return f"{clean(item.address)}: " + clean("; ".join(parts))
+        yield "", "- client certificate: not asked for"
+    yield "", f"- a client without one: {'refused' if item.anonymous_client_refused else 'not refused'}"
+    yield "", f"- canary: {item.canary or 'not tried'}"

@@ -94,15 +94,28 @@ def test_a_file_that_is_no_certificate_is_refused_by_name(tmp_path: Path, kind: 
     assert got == (f"{path}: {problem}; nothing was changed", hint.format(path=path))
 
 
-@pytest.mark.parametrize(("name", "reason"), [("missing", "No such file or directory"), ("folder", "Is a directory")])
-def test_files_that_cannot_be_read_are_named(tmp_path: Path, name: str, reason: str) -> None:
-    """A certificate or a key that is missing or a directory is refused with the system's reason."""
-    (tmp_path / "folder").mkdir()
-    path, made = tmp_path / name, good(tmp_path)
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    """A certificate or a key that is a directory is refused with the system's reason."""
+    path, made = tmp_path / "folder", good(tmp_path)
+    path.mkdir()
     hint = READ_HINT.format(path=path)
 
     assert (refusal(lambda: Authority(path).chain), refusal(lambda: Authority(made.certificate_path, path).key)) == (
-        (f"{path}: a CA certificate can't be read: {reason}; nothing was changed", hint),
+        (f"{path}: a CA certificate can't be read: Is a directory; nothing was changed", hint),
+        (f"{path}: the CA's private key can't be read: Is a directory; nothing was changed", hint),
+    )
+
+
+def test_files_that_are_missing_are_named(tmp_path: Path) -> None:
+    """A CA that was not made yet leads to the command that makes one; a key that is missing is named."""
+    path, made = tmp_path / "missing", good(tmp_path)
+    reason, hint = "No such file or directory", READ_HINT.format(path=path)
+
+    assert (refusal(lambda: Authority(path).chain), refusal(lambda: Authority(made.certificate_path, path).key)) == (
+        (
+            f"{path}: there is no CA certificate yet; nothing was changed",
+            "provisioner ca create makes one; authority.certificate names it",
+        ),
         (f"{path}: the CA's private key can't be read: {reason}; nothing was changed", hint),
     )
 
