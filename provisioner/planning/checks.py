@@ -284,15 +284,16 @@ def canary(case: Case) -> Iterator[Finding]:
 
 
 def foreign(case: Case) -> Iterator[Finding]:
-    """Refuse to replace a certificate of another root that clients may rely on."""
+    """Refuse to replace a certificate of another root, or one that can't be read, which clients may rely on."""
     served, state = case.observed.served, case.observed.view.state
     mutual = state is not None and state.mode is Mode.MUTUAL
-    if not case.to_mutual or served is None or served.signed or not mutual:
+    if not case.to_mutual or not mutual or (served is not None and served.signed):
         return
     allowed = case.permissions.unsafe_replace_foreign
+    issuer = f"issuer {served.leaf.issuer}" if served else "it can't be read"
     yield Finding(
         "foreign-certificate",
-        f"the endpoint serves a certificate that the configured authority did not sign (issuer {served.leaf.issuer}): "
+        f"the endpoint serves a certificate that the configured authority did not sign ({issuer}): "
         "clients that trust only its root will be cut off",
         Severity.WARNING if allowed else Severity.REFUSAL,
         f"give every device the new CA first, then: provisioner apply {case.desired.name} --unsafe-replace-foreign",
