@@ -1,6 +1,5 @@
 """``provisioner ca``."""
 
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +8,7 @@ import typer
 
 from provisioner.cli.asking import passphrase
 from provisioner.cli.options import JsonOption, configuration_of
-from provisioner.cli.output import out, print_json
+from provisioner.cli.output import out, print_json, write
 from provisioner.model.certificate import DistinguishedName, KeyType
 
 if TYPE_CHECKING:
@@ -49,12 +48,15 @@ def create(
     from provisioner.runs.system_clock import SystemClock
 
     if (certificate is None) != (private_key is None):
-        raise UsageError("--certificate and --private-key come together")
+        raise UsageError("--certificate and --private-key come together; nothing was changed", hint="name both")
     if certificate is None or private_key is None:
         loaded = _loaded(context)
         found = loaded.authority()
         if found.private_key is None:
-            raise UsageError("authority.private_key is not configured", hint="name it, or use --private-key")
+            raise UsageError(
+                "authority.private_key is not configured; nothing was changed",
+                hint="name it, or use --certificate and --private-key",
+            )
         certificate, private_key = loaded.path(found.certificate), loaded.path(found.private_key)
     secret = passphrase(passphrase_env, passphrase_file, none=no_passphrase)
     leaf = create_authority(
@@ -101,7 +103,7 @@ def show(
     loaded = _loaded(context)
     authority = Authority(loaded.path(loaded.authority().certificate))
     if bundle:
-        sys.stdout.write(authority.bundle_pem())
+        write(authority.bundle_pem())
         return
     facts = authority.facts()
     leaf = facts.certificate

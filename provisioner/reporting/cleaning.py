@@ -1,11 +1,18 @@
 """Text from outside, made fit for a terminal."""
 
+from unicodedata import category
+
 from rich.markup import escape
 
 
 def clean(text: str) -> str:
     """Return a text without control characters (newlines stay) and with rich's markup escaped."""
-    return escape("".join(item for item in text if item.isprintable() or item == "\n"))
+    return escape(printable(text))
+
+
+def printable(text: str) -> str:
+    """Return a text without control characters; newlines stay."""
+    return "".join(item for item in text if item.isprintable() or item == "\n" or category(item) == "Zs")
 
 
 def spoken(seconds: float | None) -> str:

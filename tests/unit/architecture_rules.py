@@ -35,7 +35,7 @@ USERS = {
     "typer": {"cli"},
 }
 # Everybody else is handed a ``Clock``. Probe and canary give sockets deadlines; the sandbox is a world of its own.
-CLOCKS = {"runs.system_clock", "wire.canary", "wire.probe", "sandbox"}
+CLOCKS = {"runs.system_clock", "wire.canary", "wire.probe", "wire.rehearsal", "sandbox"}
 TIME = {
     "time": {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep", "time", "time_ns"},
     "datetime": {"now", "today", "utcnow"},

@@ -18,7 +18,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.memory import MemoryHosting
 from tests.fakes.pki import FakePki
 from tests.fakes.stage import NAME, Killed, Stage, wanted
-from tests.fakes.world import ALIBABA
+from tests.fakes.world import ALIBABA, CANARY
 
 DAY = timedelta(days=1)
 
@@ -29,6 +29,7 @@ class OddPki(FakePki):
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage.clock)
         self.stranger(ALIBABA)
+        self.stranger(CANARY, days=3650)
         self.problems: dict[str, str] = {}
         self.ends_in: timedelta | None = None
         self.objections: tuple[str, ...] = ()

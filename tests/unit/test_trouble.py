@@ -14,7 +14,7 @@ from provisioner.model.outcome import Outcome
 from tests.fakes.memory import MemoryHosting
 from tests.fakes.pki import FakePki
 from tests.fakes.stage import NAME, Stage
-from tests.fakes.world import ALIBABA
+from tests.fakes.world import ALIBABA, CANARY
 
 UNREADABLE = b"a certificate of a kind that nobody here can read"
 
@@ -62,6 +62,7 @@ def stage() -> Stage:
     stage = Stage()
     stage.pki = TroubledPki(stage.clock)
     stage.pki.stranger(ALIBABA)
+    stage.pki.stranger(CANARY, days=3650)
     stage.hosting = MemoryHosting(stage.pki)
     return stage
 
@@ -135,17 +136,23 @@ def test_a_rollback_holds_although_the_authority_is_gone(stage: Stage) -> None:
     assert stage.apply(release=True).outcome is Outcome.CONVERGED
 
 
-def test_a_previous_certificate_that_cannot_be_looked_up_is_not_gone_back_to(stage: Stage) -> None:
-    """Whether it is still valid could not be known, so a failed rotation goes back to one-way."""
+def test_a_previous_certificate_that_cannot_be_looked_up_is_gone_back_to(stage: Stage) -> None:
+    """A service that can't be asked does not speak against what was served until now."""
     assert stage.apply().outcome is Outcome.CONVERGED
+    before, (_, der) = stage.leaf(), stage.pki.issued[0]
     stage.rotate()
     hosting = ClosedHosting(stage.pki)
     hosting.kept = stage.hosting.kept
     stage.hosting = hosting
     stage.world.effects = ["dead"]
-    at(stage, EventKind.WAITING, lambda: setattr(hosting, "closed", True))
+
+    def close() -> None:
+        hosting.closed = True
+        stage.world.certificates = {"1000-cn-hangzhou": der}
+
+    at(stage, EventKind.WAITING, close)
     result = stage.apply()
-    assert (result.outcome, result.mode) == (Outcome.ROLLED_BACK, Mode.ONE_WAY)
+    assert (result.outcome, result.mode, stage.leaf()) == (Outcome.ROLLED_BACK, Mode.MUTUAL, before)
 
 
 def test_an_unreadable_certificate_in_mutual_mode_is_somebody_elses(stage: Stage) -> None:
