@@ -57,6 +57,11 @@ class Surroundings:
         self._meeting.wait()
         return mutual(address, "bb" if address in self.other_leaf else "aa")
 
+    @property
+    def chain_pem(self) -> str:
+        """The canary's certificate: looking needs none."""
+        return ""
+
     def attempt(self, endpoint: Endpoint, address: str) -> CanaryResult:
         """Log in everywhere."""
         self.tried.append(address)
