@@ -9,7 +9,7 @@ import typer
 from provisioner.cli.asking import passphrase
 from provisioner.cli.options import JsonOption, configuration_of
 from provisioner.cli.output import out, print_json, write
-from provisioner.model.certificate import DistinguishedName, KeyType
+from provisioner.model.certificate import KeyType
 
 if TYPE_CHECKING:
     from provisioner.settings.conversion import LoadedSettings
@@ -46,6 +46,7 @@ def create(
     from provisioner.errors import UsageError
     from provisioner.pki import create_authority
     from provisioner.runs.system_clock import SystemClock
+    from provisioner.settings import load_subject
 
     if (certificate is None) != (private_key is None):
         raise UsageError("--certificate and --private-key come together; nothing was changed", hint="name both")
@@ -58,10 +59,11 @@ def create(
                 hint="name it, or use --certificate and --private-key",
             )
         certificate, private_key = loaded.path(found.certificate), loaded.path(found.private_key)
+    subject = load_subject({"country": country, "organization": organization, "common_name": common_name})
     secret = passphrase(passphrase_env, passphrase_file, none=no_passphrase)
     leaf = create_authority(
         key=key,
-        subject=DistinguishedName(country=country, organization=organization, common_name=common_name),
+        subject=subject,
         valid_for=timedelta(days=valid_days),
         certificate=certificate,
         private_key=private_key,

@@ -106,6 +106,9 @@ def _run(arguments: list[str]) -> int:
         return _tell(message, "provisioner status", 130, as_json=as_json)
     except Exception as error:  # noqa: BLE001  the boundary: a bug ends in a message too
         if isinstance(error, _ClickError):
+            if type(error).__name__ == "NoArgsIsHelpError":
+                typer.echo(str(error), err=True)
+                return 2
             return _tell(_usage_words(error), _usage_hint(error), 2, as_json=as_json)
         if "-vv" in arguments:
             _print_traceback()
@@ -126,8 +129,11 @@ def _usage_words(error: Exception) -> str:
 
 def _usage_hint(error: Exception) -> str:
     """Return the command whose help lists what was got wrong."""
-    path = str(getattr(getattr(error, "ctx", None), "command_path", "")).split()
-    return " ".join(["provisioner", *path[1:], "--help"])
+    names, context = ["--help"], getattr(error, "ctx", None)
+    while context is not None and context.parent is not None:
+        names.insert(0, str(context.info_name))
+        context = context.parent
+    return " ".join(["provisioner", *names])
 
 
 def _tell(message: str, hint: str, exit_code: int, *, as_json: bool) -> int:

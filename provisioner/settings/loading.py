@@ -9,9 +9,10 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from provisioner.errors import ConfigurationError, UsageError
+from provisioner.model.certificate import DistinguishedName
 from provisioner.settings.conversion import LoadedSettings
 from provisioner.settings.references import reference_problems
-from provisioner.settings.schema import LONGEST_HOSTED_NAME, Settings
+from provisioner.settings.schema import LONGEST_HOSTED_NAME, Settings, Subject
 
 VARIABLE = "PROVISIONER_CONFIG"
 PLACES = (Path("provisioner.toml"), Path("config/provisioner.toml"))
@@ -80,6 +81,19 @@ def load_settings(path: Path, sections: Collection[str] | None = None) -> Loaded
     if problems:
         raise ConfigurationError(str(path), problems)
     return LoadedSettings(settings, path.resolve().parent)
+
+
+def load_subject(values: Mapping[str, str | None]) -> DistinguishedName:
+    """Return a subject that was given by options named like its fields. Raises ``UsageError``."""
+    try:
+        found = Subject.model_validate({name: value for name, value in values.items() if value is not None})
+    except ValidationError as error:
+        item: Mapping[str, object] = dict(error.errors(include_url=False, include_input=False)[0])
+        location = item["loc"]
+        assert isinstance(location, tuple)
+        option = "".join(f"--{name}: ".replace("_", "-") for name in location)
+        raise UsageError(f"{option}{_words(item)}; nothing was changed", hint="provisioner ca create --help") from None
+    return DistinguishedName(**found.model_dump())
 
 
 def _parse(path: Path) -> dict[str, object]:

@@ -37,6 +37,11 @@ class Database:
         self._keeper: Connection | None = None
         try:
             self._prepare(create=create or self._absent)
+        except StateError as error:
+            self.close()
+            if "nothing was changed" not in error.message:
+                error.message += "; nothing was changed"
+            raise
         except BaseException:
             self.close()
             raise

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from provisioner.alibaba.credentials import on_alibaba
+from provisioner.cli.main import _run
 from provisioner.runs.system_clock import SystemClock
 from provisioner.sandbox import SandboxInstance
 from provisioner.state import open_state
@@ -324,3 +325,13 @@ def test_a_switch_action_that_the_account_does_not_have(cloud: Cloud) -> None:
     assert cloud.run("status", "--json").document["instances"][0]["open_request"] is None
     cloud.edit("NoSuchAction", action)
     assert (cloud.apply().code, cloud.actions().count("UploadUserCertificate")) == (0, 1)
+
+
+def test_a_port_that_the_sandbox_cannot_have(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A port that is taken is a usage error, and no files are left."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = str(taken.getsockname()[1])
+        assert _run(["sandbox", "serve", "--directory", str(tmp_path / "new"), "--port", port]) == 2
+    words = f"Error: port {port} of loopback can't be used: address already in use; nothing was started\n"
+    assert capsys.readouterr().err == f"{words}Next: choose another --port\n"
+    assert not (tmp_path / "new").exists()

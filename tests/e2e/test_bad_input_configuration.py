@@ -296,3 +296,13 @@ def test_a_command_line_that_cannot_be(cloud: Cloud, arguments: tuple[str, ...],
         done = cloud.run(*arguments)
     refused_clearly(done, 2, words)
     assert cloud.actions() == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["ca"], ["sandbox"]])
+def test_a_command_line_without_a_verb_shows_what_there_is(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is the help, and no error message."""
+    assert _run(arguments) == 2
+    err = capsys.readouterr().err
+    assert ("Usage: " in err, "Commands:" in err, "Error" in err) == (True, True, False)

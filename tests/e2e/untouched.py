@@ -1,6 +1,7 @@
 """What a run that must change nothing could have changed, and what its message has to be like."""
 
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -41,11 +42,14 @@ def _instances(cloud: Cloud) -> list[str]:
 
 
 def _file(path: Path) -> tuple[str, int, str]:
-    return str(path), path.stat().st_mode, hashlib.sha256(path.read_bytes()).hexdigest()
+    content = path.read_bytes() if os.access(path, os.R_OK) else b""
+    return str(path), path.stat().st_mode, hashlib.sha256(content).hexdigest()
 
 
 def _rows(database: Path) -> list[object]:
     if not database.exists():
         return []
     with closing(sqlite3.connect(database)) as connection:
-        return [row for table in _TABLES for row in connection.execute(f"SELECT * FROM {table}")]  # noqa: S608  fixed names
+        made = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        there = [name for name in _TABLES if name in made]
+        return [row for name in there for row in connection.execute(f"SELECT * FROM {name}")]  # noqa: S608  fixed names
