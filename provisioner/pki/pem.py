@@ -50,7 +50,8 @@ def parse_certificate(block: bytes, path: Path, what: str) -> x509.Certificate:
     try:
         found = x509.load_pem_x509_certificate(block)
         found.public_key()
-        _ = found.extensions
+        # The library parses some parts only when they are asked for.
+        _ = (found.subject, found.issuer, found.extensions, found.not_valid_before_utc, found.not_valid_after_utc)
     except UNREADABLE as error:
         if _uses_sm2(block):
             raise UnusableError(
