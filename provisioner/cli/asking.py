@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import typer
@@ -50,17 +51,8 @@ def passphrase(environment: str | None, file: Path | None, *, none: bool) -> Sec
         )
     if none:
         return None
-    text = ""
-    if environment is not None:
-        text = os.environ.get(environment, "")
-    elif file is not None:
-        try:
-            text = file.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise UsageError(
-                f"{file}: the passphrase can't be read: {reason}; nothing was changed", hint=f"check {file}"
-            ) from None
+    if environment is not None or file is not None:
+        text = _referred(environment, file)
     elif sys.stdin.isatty():
         text = typer.prompt("Passphrase of the CA's key", hide_input=True, confirmation_prompt=True, err=True)
     else:
@@ -71,3 +63,40 @@ def passphrase(environment: str | None, file: Path | None, *, none: bool) -> Sec
     if not text:
         raise UsageError("the passphrase is empty; nothing was changed", hint="--no-passphrase to go without")
     return Secret(text)
+
+
+def known_passphrase(environment: str | None, file: Path | None, prompt: str) -> Callable[[], Secret | None]:
+    """Return what gives the passphrase of a key that has one: from a variable, a file, or asked once on a terminal.
+
+    Nothing is read or asked before the passphrase is needed; without a terminal there is none.
+
+    Args:
+        environment: name of a variable that holds it.
+        file: file that holds it.
+        prompt: what a person is asked.
+
+    Raises:
+        UsageError: two ways were named; when called, what was named can't be read or is empty.
+    """
+    if environment is not None and file is not None:
+        raise UsageError("name one of --passphrase-env and --passphrase-file")
+
+    def give() -> Secret | None:
+        if environment is not None or file is not None:
+            text = _referred(environment, file)
+            if not text:
+                raise UsageError(f"{environment or file}: the passphrase is empty or not set; nothing was changed")
+            return Secret(text)
+        return Secret(typer.prompt(prompt, hide_input=True, err=True)) if sys.stdin.isatty() else None
+
+    return give
+
+
+def _referred(environment: str | None, file: Path | None) -> str:
+    if environment is not None or file is None:
+        return os.environ.get(environment or "", "")
+    try:
+        return file.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise UsageError(f"{file}: the passphrase can't be read: {reason}") from None

@@ -12,7 +12,21 @@ from typing import Annotated, NoReturn
 import typer
 
 from provisioner import __version__
-from provisioner.cli import apply, ca, check, demo, issue, plan, probe, rollback, sandbox, status
+from provisioner.cli import (
+    apply,
+    ca,
+    check,
+    demo,
+    device_ca,
+    issue,
+    plan,
+    probe,
+    prune,
+    rollback,
+    rotate,
+    sandbox,
+    status,
+)
 from provisioner.cli.output import give_up, print_json
 from provisioner.errors import OutputError, ProvisionerError
 from provisioner.reporting.cleaning import printable
@@ -34,12 +48,15 @@ app.command()(demo.demo)
 app.command()(plan.plan)
 app.command()(apply.apply)
 app.command()(apply.resume)
+app.command()(rotate.rotate)
 app.command()(rollback.rollback)
 app.command()(status.status)
 app.command()(check.check)
 app.command()(probe.probe)
 app.command()(issue.issue)
+app.command()(prune.prune)
 app.add_typer(ca.app, name="ca")
+app.add_typer(device_ca.app, name="device-ca")
 app.add_typer(sandbox.app, name="sandbox")
 
 

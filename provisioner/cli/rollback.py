@@ -29,8 +29,8 @@ def rollback(
     from provisioner.reporting.result_json import run_document
     from provisioner.reporting.result_text import print_results
 
-    def approve(target: str) -> None:
-        question = f"{name} goes back to {target}. Every client is disconnected meanwhile."
+    def approve(target: str, trust: str) -> None:
+        question = f"{name}: {trust}\n{name} goes back to {target}. Every client is disconnected meanwhile."
         confirm(question, assume_yes=yes, what_for="disconnecting clients")
 
     with Progress(err, every_reading=every_reading(context)) as progress:

@@ -26,9 +26,11 @@ def status(context: typer.Context, names: NamesArgument = None, json_output: Jso
 
 def _document(composition: "Composition", name: str) -> dict[str, object]:
     from provisioner.errors import UnusableError
-    from provisioner.planning.satisfies import differences, due
+    from provisioner.model.certificate import HostedSpecification
+    from provisioner.planning.wanted import renewal_reason, shortcomings
     from provisioner.planning.wire import view
     from provisioner.runs.looking import Looker
+    from provisioner.runs.pinning import pinned_by_files
 
     desired, reads = composition.loaded.desired(name), composition.seams(name).reads
     reading = Looker(desired.endpoint, reads).look()
@@ -41,8 +43,11 @@ def _document(composition: "Composition", name: str) -> dict[str, object]:
     try:
         leaf = reads.reader.read(chain[0]) if chain else None
         if leaf is not None:
-            wrong = differences(leaf, desired.specification, signed=reads.issuer.signed(chain[0]))
-            late = due(leaf, desired.specification, composition.clock.now())
+            pinned = pinned_by_files(reads.issuer, reads.reader)
+            signed = reads.issuer.signed(chain[0])
+            if not isinstance(desired.specification, HostedSpecification):  # what it is, only the service could tell
+                wrong = shortcomings(leaf, desired.specification, pinned, signed=signed)
+            late = renewal_reason(leaf, desired.specification, composition.clock.now())
     except UnusableError as error:
         wrong = (error.message,)
     mutual = seen.state is not None and seen.state.mode.value == "mutual"

@@ -95,16 +95,35 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class NameRecord:
+    """What the DNS says of a name; ``alias`` is what its CNAMEs lead to, empty where there is none."""
+
+    name: str
+    alias: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MappedState:
+    """What a domain of the SNI mapping serves: the SHA-256 of the leaf, and the hosted copy's identifier."""
+
+    domain: str
+    leaf: str | None
+    identifier: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointState:
     """A state of the endpoint that can be asked for or gone back to.
 
     ``leaf`` is the SHA-256 of the served leaf, ``identifier`` the hosted copy's; both None where nobody chose them, as
-    with Alibaba's own certificate in ``one_way`` mode.
+    with Alibaba's own certificate in ``one_way`` mode. ``domains`` are those of the SNI mapping, in mutual mode.
     """
 
     mode: Mode
     leaf: str | None = None
     identifier: str | None = None
+    domains: tuple[MappedState, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,10 +33,12 @@ class Progress:
     Args:
         console: where to; talk goes to stderr.
         every_reading: write a line for each reading.
+        plans: tell what is planned.
     """
 
-    def __init__(self, console: Console, *, every_reading: bool = False) -> None:
+    def __init__(self, console: Console, *, every_reading: bool = False, plans: bool = True) -> None:
         self._console = console
+        self._plans = plans
         self._every_reading = every_reading
         self._live: Status | None = None
         self._last: dict[str, tuple[str, datetime]] = {}
@@ -55,7 +57,7 @@ class Progress:
             self._wait(event)
             return
         label = _LABELS.get(event.kind)
-        if label is None:
+        if label is None or (event.kind is EventKind.PLANNED and not self._plans):
             return
         self._quiet()
         self._console.print(

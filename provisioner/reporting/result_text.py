@@ -17,10 +17,14 @@ _STYLES = {
 }
 
 
-def print_results(console: Console, results: Sequence[InstanceResult]) -> None:
-    """Print each instance's outcome, its evidence and findings, and the one next command."""
+def print_results(
+    console: Console,
+    results: Sequence[InstanceResult],
+    none: str = "Nothing to resume: no instance has an open request.",
+) -> None:
+    """Print each instance's outcome, its evidence and findings, and the one next command; ``none`` if there is none."""
     if not results:
-        console.print("Nothing to resume: no instance has an open request.")
+        console.print(none)
     for item in results:
         style = _STYLES.get(item.outcome, "bold red")
         label = item.outcome.label.replace("_", " ")

@@ -44,7 +44,7 @@ class SandboxSettings:
         port: of the API, 0 for a free one.
         mutual_action: the action that turns mutual authentication on. Alibaba publishes none: the name is made up.
         one_way_action: the action that turns it off; likewise.
-        professional_lists_cas: answer ListCaCertificate for professional too; it is documented for platinum only.
+        professional_lists_cas: professional has the actions on device CAs too; some pages document platinum only.
         clock_ahead: how far the API's clock is ahead of this machine's, for what a wrong clock leads to.
         listener: makes the endpoint of an instance in front of a plain broker; another broker can stand in here.
     """

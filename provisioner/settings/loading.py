@@ -10,9 +10,11 @@ from pydantic import BaseModel, ValidationError
 
 from provisioner.errors import ConfigurationError, UsageError
 from provisioner.model.certificate import DistinguishedName
+from provisioner.settings.certificate_schema import IssuedCertificate, Subject
 from provisioner.settings.conversion import LoadedSettings
+from provisioner.settings.durations import render_duration
 from provisioner.settings.references import reference_problems
-from provisioner.settings.schema import LONGEST_HOSTED_NAME, Settings, Subject
+from provisioner.settings.schema import LONGEST_HOSTED_NAME, Settings
 
 VARIABLE = "PROVISIONER_CONFIG"
 PLACES = (Path("provisioner.toml"), Path("config/provisioner.toml"))
@@ -165,10 +167,24 @@ def _cross_problems(settings: Settings, *, everything: bool) -> Iterator[str]:
         other = seen.setdefault((instance.region, instance.id), name)
         if other != name:
             yield f"instances.{name}.id: {instance.id} is instances.{other} already"
-    if everything and settings.instances and settings.authority is None:
-        yield "authority: missing; instances need it"
+        for domain, certificate in instance.domains.items():
+            if certificate not in settings.certificates and everything:
+                yield f"instances.{name}.domains.{domain}: no [certificates.{certificate}]"
+        yield from _window_problems(settings, name)
+    issued = [name for name, item in settings.certificates.items() if isinstance(item, IssuedCertificate)]
+    if everything and settings.authority is None and issued:
+        yield f"authority: missing; certificates.{issued[0]} is issued by it"
     for name in settings.certificates:
         length = len(f"{settings.account.name_prefix}-{name}-") + 16
         if length > LONGEST_HOSTED_NAME:
             limit = LONGEST_HOSTED_NAME
             yield f"certificates.{name}: its hosted name would have {length} characters, at most {limit} fit"
+
+
+def _window_problems(settings: Settings, name: str) -> Iterator[str]:
+    window, needed = settings.instances[name].window, 2 * settings.waiting.deadline
+    if window is not None and window.duration < needed:
+        yield (
+            f"instances.{name}.window.duration: {render_duration(window.duration)} is less than twice "
+            f"waiting.deadline ({render_duration(needed)})"
+        )

@@ -2,6 +2,7 @@
 
 import re
 from ipaddress import ip_address
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 _LONGEST_NAME = 253
@@ -25,6 +26,19 @@ def check_dns_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def check_ip_addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the addresses in their canonical text. Raises ``ValueError`` for the first that is none."""
+    found: list[str] = []
+    for text in addresses:
+        if not _is_address(text) or "%" in text:
+            raise ValueError(f"{text!r}: this is not an IP address")
+        canonical = str(ip_address(text))
+        if canonical in found:
+            raise ValueError(f"{text!r} is named twice")
+        found.append(canonical)
+    return tuple(found)
+
+
 def dns_name_problem(name: str, *, wildcard: bool) -> str:
     """Return what is wrong with a DNS name, an empty text when nothing is."""
     if _is_address(name):
@@ -37,6 +51,14 @@ def dns_name_problem(name: str, *, wildcard: bool) -> str:
     if len(name) > _LONGEST_NAME or not all(_LABEL.fullmatch(label) for label in bare.split(".")):
         return "this is not a DNS name"
     return ""
+
+
+def check_domain(name: str) -> str:
+    """Return the name of one domain, in lower case. Raises ``ValueError``."""
+    problem = dns_name_problem(name, wildcard=False)
+    if problem:
+        raise ValueError(f"{name!r}: {problem}")
+    return name.lower()
 
 
 def parse_endpoint(value: str) -> str:
@@ -59,6 +81,15 @@ def split_endpoint(value: str) -> tuple[str, int]:
     if not host:
         raise ValueError("expected HOST or HOST:PORT")
     return host, _port(port if colon else None)
+
+
+def check_timezone(name: str) -> str:
+    """Return the name of a time zone. Raises ``ValueError`` for an unknown one."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone; expected a name such as UTC or Asia/Shanghai") from None
+    return name
 
 
 def check_state(url: str) -> str:

@@ -5,20 +5,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from provisioner.model.certificate import KeyType, Profile
-from provisioner.model.desired import RollbackTarget
-from provisioner.model.instance import Mode
-from provisioner.settings.durations import parse_duration
-from provisioner.settings.names import check_dns_names, check_state, parse_endpoint
+from provisioner.settings.certificate_schema import CertificateSettings
+from provisioner.settings.instance_schema import Duration, InstanceSettings
+from provisioner.settings.names import (
+    check_state,
+)
 from provisioner.settings.secrets import SecretReference
 from provisioner.settings.section import Section, shaped
 from provisioner.settings.urls import check_url, is_loopback
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Name = Annotated[str, shaped(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", "a name of at most 40 letters, digits, - and _")]
-DnsNames = Annotated[tuple[str, ...], AfterValidator(check_dns_names)]
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _PLACEHOLDERS = {"instance_id", "cert_identifier", "region"}
 LONGEST_HOSTED_NAME = 63
@@ -82,115 +80,6 @@ class AuthoritySettings(Section):
     certificate: Path = Field(description="PEM file with the CA certificate, its own chain below it")
     private_key: Path | None = Field(default=None, description="PEM file with the CA's key; needed to issue")
     private_key_password: SecretReference | None = Field(default=None, description="the key's password, by reference")
-
-
-class Subject(Section):
-    """A subject, its fields in the order of Alibaba's guide."""
-
-    country: Annotated[str, shaped(r"[A-Z]{2}", "two capital letters, such as CN")] | None = Field(
-        default=None, description="two capital letters"
-    )
-    state: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
-        default=None, description="state or province"
-    )
-    locality: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(default=None, description="city")
-    organization: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(default=None, description="company")
-    organizational_unit: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
-        default=None, description="department"
-    )
-    email: Annotated[str, shaped(r"[\x21-\x7e]{1,128}", "an ASCII address of at most 128 characters")] | None = Field(
-        default=None, description="ASCII address"
-    )
-    common_name: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
-        default=None, description="at most 64 characters; clients go by dns_names"
-    )
-
-    @model_validator(mode="after")
-    def _something(self) -> "Subject":
-        if not any(self.model_dump().values()):
-            raise ValueError("a subject needs at least one field, such as common_name")
-        return self
-
-
-class CertificateSettings(Section):
-    """What a certificate should be."""
-
-    source: Literal["authority"] = Field(default="authority", description="issued here by [authority]")
-    key: KeyType = Field(default=KeyType.RSA_2048, description="key type")
-    valid_days: Annotated[int, Field(ge=1, le=3650)] = Field(default=500, description="lifetime in days")
-    renew_before_days: Annotated[int, Field(ge=0)] | None = Field(
-        default=None, description="renewal is due so many days before expiry; a third of the lifetime when left out"
-    )
-    profile: Profile = Field(
-        default=Profile.STRICT, description='"guide" carries the exact extensions of Alibaba\'s guide'
-    )
-    dns_names: DnsNames = Field(description="names that clients may connect to; * stands for one leftmost label")
-    subject: Subject = Field(description="the distinguished name")
-
-    @model_validator(mode="after")
-    def _renewal_within_lifetime(self) -> "CertificateSettings":
-        if self.renew_before_days is not None and self.renew_before_days >= self.valid_days:
-            raise ValueError(f"renew_before_days must be less than valid_days ({self.valid_days})")
-        return self
-
-
-class CanarySettings(Section):
-    """A real device session that proves that devices get in."""
-
-    certificate: Path = Field(description="PEM file with a device certificate and its chain")
-    private_key: Path = Field(description="PEM file with its key")
-    private_key_password: SecretReference | None = Field(default=None, description="the key's password, by reference")
-    client_id: Annotated[str, Field(min_length=1, max_length=64)] = Field(
-        description="an MQTT client id of its own, never that of a device in the field"
-    )
-    username: str | None = Field(default=None, description="MQTT user name; together with password")
-    password: SecretReference | None = Field(default=None, description="MQTT password, by reference")
-    topic: str | None = Field(default=None, description="a message is sent here and must come back; needs a login")
-    trust: Path | None = Field(default=None, description="PEM file with further CAs that the canary trusts")
-
-    @model_validator(mode="after")
-    def _login_complete(self) -> "CanarySettings":
-        if (self.username is None) != (self.password is None):
-            raise ValueError("username and password come together")
-        if self.topic is not None and self.username is None:
-            raise ValueError("topic needs username and password")
-        return self
-
-
-class InstanceSettings(Section):
-    """One instance of ApsaraMQ for MQTT."""
-
-    id: Annotated[str, Field(min_length=1, max_length=128)] = Field(
-        description="the instance's id, such as mqtt-cn-xxxxxxxx"
-    )
-    region: Annotated[str, shaped(r"[a-z]+(-[a-z0-9]+)+", "a region, such as cn-hangzhou")] = Field(
-        description="its region, such as cn-hangzhou"
-    )
-    endpoint: Annotated[str, AfterValidator(parse_endpoint)] = Field(
-        description="the name and port that devices use: the instance's own or your CNAME; port 8883 when left out"
-    )
-    connect_to: Annotated[str, Field(min_length=1)] | None = Field(
-        default=None, description="address to connect to instead of resolving the name (split DNS)"
-    )
-    certificate: str = Field(description="name of a section [certificates.NAME]")
-    mode: Mode = Field(default=Mode.MUTUAL, description="the wanted mode")
-    switch: Literal["console", "openapi"] = Field(
-        default="console", description='driver: "console" waits for a person, "openapi" calls [switches.openapi]'
-    )
-    on_failure: tuple[RollbackTarget, ...] = Field(
-        default=(RollbackTarget.PREVIOUS_CERTIFICATE, RollbackTarget.ONE_WAY),
-        min_length=1,
-        description='where a failed change goes back to: the first that applies; "none" leaves it',
-    )
-    canary: CanarySettings | None = Field(default=None, description="a real device session, recommended")
-
-    @model_validator(mode="after")
-    def _order_makes_sense(self) -> "InstanceSettings":
-        if len(set(self.on_failure)) != len(self.on_failure):
-            raise ValueError("on_failure names a target twice")
-        if RollbackTarget.NONE in self.on_failure[:-1]:
-            raise ValueError('"none" can only be the last of on_failure')
-        return self
 
 
 class ApiCall(Section):

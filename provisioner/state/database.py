@@ -16,10 +16,11 @@ from sqlalchemy.pool import NullPool
 from provisioner.errors import StateError
 from provisioner.ports import Clock
 from provisioner.state import tables
+from provisioner.state.caution import SqlBackoffs, SqlLeaves
 from provisioner.state.history import SqlHistory
 from provisioner.state.locks import FileLocks
 from provisioner.state.records import SqlHolds, SqlIntents
-from provisioner.state.tables import SCHEMA_VERSION, metadata
+from provisioner.state.tables import ADDED_COLUMNS, SCHEMA_VERSION, metadata
 
 _BUSY_SECONDS = 30
 
@@ -119,8 +120,9 @@ class Database:
                 "nothing was changed",
                 hint="use the newer release of provisioner",
             )
-        if empty and create:
+        if (empty and create) or 0 < found < SCHEMA_VERSION:
             with self.writing() as connection:
+                self._add_columns(connection, 0 if empty else found)
                 metadata.create_all(connection)
                 connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif found != SCHEMA_VERSION:
@@ -128,6 +130,13 @@ class Database:
                 f"{self._path}: this is not a state of provisioner; nothing was changed",
                 hint="name another file in `state`",
             )
+
+    @staticmethod
+    def _add_columns(connection: Connection, found: int) -> None:
+        """Add what later versions of the schema added to the tables of an older one; a new file has no tables yet."""
+        for version in range(found + 1, SCHEMA_VERSION + 1) if found else ():
+            for statement in ADDED_COLUMNS[version]:
+                connection.exec_driver_sql(statement)
 
 
 class State:
@@ -137,6 +146,8 @@ class State:
         intents: what was asked for.
         holds: instances that are left alone.
         history: past runs.
+        leaves: the leaves that were worked with.
+        backoffs: instances that unattended runs leave alone for a while.
         locks: one run per instance at a time.
     """
 
@@ -145,6 +156,8 @@ class State:
         self.intents = SqlIntents(self._database)
         self.holds = SqlHolds(self._database)
         self.history = SqlHistory(self._database)
+        self.leaves = SqlLeaves(self._database)
+        self.backoffs = SqlBackoffs(self._database)
         self.locks = FileLocks(path.parent / "locks", self._database, clock)
 
     def close(self) -> None:
