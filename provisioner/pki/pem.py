@@ -55,7 +55,9 @@ def require_readable(certificate: x509.Certificate, path: Path, what: str) -> No
     """Raise ``UnusableError`` when a field that everybody looks at can't be read."""
     try:
         certificate.public_key()
-        _ = certificate.extensions
+        # The library parses some parts only when they are asked for.
+        _ = certificate.subject, certificate.issuer, certificate.extensions
+        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     except UNREADABLE as error:
         raise _unreadable(certificate.public_bytes(Encoding.DER), path, what) from error
     if certificate.signature_algorithm_oid.dotted_string == _SM2_SIGNATURE:

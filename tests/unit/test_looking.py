@@ -41,11 +41,6 @@ class Surroundings:
         self.tried: list[str] = []
         self._meeting = threading.Barrier(max(1, len(addresses)), timeout=30)
 
-    @property
-    def chain_pem(self) -> str:
-        """The certificate that nobody asks for here."""
-        return ""
-
     def resolve(self, endpoint: Endpoint) -> tuple[str, ...]:
         """Return the addresses."""
         if not self.addresses:
