@@ -122,7 +122,10 @@ def _time_words(event: Event) -> str:
 
 def _count_words(event: Event) -> str:
     data = event.data
-    return f"{data['agreeing']} of {data['needed']} readings agree" if data.get("agreeing") else ""
+    waiting_for_a_person = "budget" in data and data["budget"] is None
+    if not data.get("agreeing") or waiting_for_a_person:
+        return ""
+    return f"{data['agreeing']} of {data['needed']} readings agree"
 
 
 def _poll_words(event: Event) -> str:
