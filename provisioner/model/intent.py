@@ -23,7 +23,7 @@ class Intent:
     wire left ``previous``; ``looked_through`` once the effect was looked for through ``effect_within`` and not seen.
     ``commanded`` marks a rollback asked for by a person, whose success is convergence and not failure. ``left_out``
     lists addresses that were unreachable before the change and are not judged; ``clients`` the listed device clients
-    that were online then.
+    that were online then. ``instance_id`` is the service's id of what was asked to change.
     """
 
     instance: str
@@ -39,6 +39,7 @@ class Intent:
     commanded: bool = False
     left_out: tuple[str, ...] = ()
     clients: tuple[str, ...] = ()
+    instance_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

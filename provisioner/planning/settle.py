@@ -55,6 +55,8 @@ class Watch:
         past the deadline            still counting: a little grace; status 5: roll back;
                                      else extended once, then broken
 
+    One lost reading is no restart to a wait for a person, who may not have begun.
+
     A wanted state that the endpoint was already in before the request counts only after a change was seen and with the
     instance no longer busy, since the restart may not have begun. A wrong state waits for status 5: nothing can be
     asked for before, and an instance that is still at work may yet become right. Where the state before is not known,
@@ -84,6 +86,8 @@ class Watch:
     _disturbed_at: float | None = None
     _failed_at: float | None = None
     _silent_in_a_row: int = field(default=0)
+    _unclear_in_a_row: int = field(default=0)
+    _unclear_since: float = field(default=0.0)
 
     def take(self, view: View, status: int | None, at: float) -> Ending | None:
         """Take one reading and return the ending, None while the wait goes on.
@@ -132,15 +136,19 @@ class Watch:
 
     def _notice_disturbance(self, view: View, status: int | None, at: float) -> None:
         self._silent_in_a_row = self._silent_in_a_row + 1 if view.look is Look.SILENT else 0
+        self._unclear_in_a_row = self._unclear_in_a_row + 1 if view.state is None else 0
+        self._unclear_since = at if self._unclear_in_a_row == 1 else self._unclear_since
         before = self._as_it_was(view.state)
         if before and not self.changed:
             self._failed_at = None
         elif self._failed_at is None and not (before or (view.state and view.state.matches(self.wanted))):
             self._failed_at = at
         single_silence = view.look is Look.SILENT and self._silent_in_a_row == 1
-        if _busy(status) or not (before or single_silence):
+        single_blip = self.attended and view.state is None and self._unclear_in_a_row == 1
+        if _busy(status) or not (before or single_silence or single_blip):
             self._disturbed_at = at
-            self._changed_at = at if self._changed_at is None else self._changed_at
+            began = self._unclear_since if view.state is None else at
+            self._changed_at = began if self._changed_at is None else self._changed_at
 
     def _settled(self, status: int | None) -> Ending | None:
         streak = self.streak

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from provisioner.errors import RefusedError
 from provisioner.model.desired import Desired
 from provisioner.model.event import Event, EventKind
 from provisioner.model.instance import EndpointState
@@ -44,8 +45,20 @@ class Journal:
         self._records.events(event)
 
     def open_intent(self) -> Intent | None:
-        """Return the open intent of the instance."""
-        return self._records.intents.open(self._desired.name)
+        """Return the open intent of the instance.
+
+        Raises:
+            RefusedError: it speaks of another instance that had this name in the configuration.
+        """
+        intent = self._records.intents.open(self._desired.name)
+        if intent is not None and intent.instance_id not in {"", self._desired.id}:
+            raise RefusedError(
+                f"{self._desired.name}: run {intent.run} asked instance {intent.instance_id} to change, and the "
+                f"configuration names {self._desired.id}; nothing was changed",
+                hint=f"give {self._desired.id} another name in the configuration, or put {intent.instance_id} back and "
+                f"run: provisioner resume {self._desired.name}",
+            )
+        return intent
 
     def intend(
         self,
@@ -73,6 +86,7 @@ class Journal:
             commanded=commanded,
             left_out=left_out,
             clients=clients,
+            instance_id=self._desired.id,
         )
         if target.leaf is not None:
             self.meet(target.leaf)

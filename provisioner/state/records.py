@@ -52,6 +52,7 @@ class SqlIntents:
             "commanded": intent.commanded,
             "left_out": json.dumps(list(intent.left_out)),
             "clients": json.dumps(list(intent.clients)),
+            "instance_id": intent.instance_id,
         }
         with self._database.writing() as connection:
             connection.execute(upsert(tables.intents, values, "instance"))
@@ -151,6 +152,7 @@ def _intent(row: RowMapping) -> Intent:
         commanded=row["commanded"],
         left_out=tuple(json.loads(row["left_out"])),
         clients=tuple(json.loads(row["clients"])),
+        instance_id=row["instance_id"],
     )
 
 

@@ -10,6 +10,7 @@ metadata = MetaData()
 ADDED_COLUMNS = {
     2: (
         "ALTER TABLE intents ADD COLUMN clients TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE intents ADD COLUMN instance_id VARCHAR NOT NULL DEFAULT ''",
         "ALTER TABLE intents ADD COLUMN target_domains TEXT NOT NULL DEFAULT '[]'",
         "ALTER TABLE intents ADD COLUMN previous_domains TEXT NOT NULL DEFAULT '[]'",
         "ALTER TABLE endpoints ADD COLUMN domains TEXT NOT NULL DEFAULT '[]'",
@@ -37,6 +38,7 @@ intents = Table(
     Column("commanded", Boolean, nullable=False),
     Column("left_out", Text, nullable=False),
     Column("clients", Text, nullable=False, server_default="[]"),
+    Column("instance_id", String, nullable=False, server_default=""),
     Column("target_domains", Text, nullable=False, server_default="[]"),
     Column("previous_domains", Text, nullable=False, server_default="[]"),
 )

@@ -29,6 +29,12 @@ from provisioner.wire.loading import load_device
 
 # A TLS 1.3 server refuses a client certificate only after the handshake; CONNECT must not be written before that.
 _GRACE = 0.25
+# The service just drops a device whose certificate it refuses (documented), as TLS terminators without alerts do
+# (measured). A restart looks the same, so it takes as many equal readings as any other state to believe it.
+_LIKELY_REFUSED = (
+    CanaryVerdict.REFUSED_BY_TLS,
+    "the server closes the connection without an alert: the device certificate is likely refused",
+)
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 
 
@@ -182,7 +188,7 @@ class _Session:
     def _converse(self, client: Client) -> tuple[CanaryVerdict, str]:
         self._loop(client, until=lambda: self._answer is not None)
         if self._answer is None:
-            return CanaryVerdict.UNREACHABLE, "no CONNACK: " + ("closed" if self._gone else "no answer in time")
+            return _LIKELY_REFUSED if self._gone else (CanaryVerdict.UNREACHABLE, "no CONNACK: no answer in time")
         self.connack = self._answer.value
         if self._answer.is_failure:
             if self.device.username is None:
@@ -253,4 +259,4 @@ def _tls_verdict(error: OSError) -> tuple[CanaryVerdict, str]:
         return CanaryVerdict.DISTRUSTED, f"the canary refuses the server's certificate: {reason}"
     if ended in words.CLIENT_REFUSALS or ended == words.HANDSHAKE_FAILURE:
         return CanaryVerdict.REFUSED_BY_TLS, f"the server refuses the device certificate: {ended}"
-    return CanaryVerdict.UNREACHABLE, ended
+    return _LIKELY_REFUSED if ended == words.CLOSED else (CanaryVerdict.UNREACHABLE, ended)

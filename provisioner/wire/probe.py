@@ -27,7 +27,12 @@ T = TypeVar("T")
 _NO_WAY = {errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH}
 _MOST_BYTES = 1 << 20
 # Ends of a handshake with which servers refuse a version; those that send no alerts just close (asyncio, measured).
-_VERSION_REFUSALS = {"alert: protocol version", "it does not speak this version of TLS", words.CLOSED}
+_VERSION_REFUSALS = {
+    "alert: protocol version",
+    "it does not speak this version of TLS",
+    words.HANDSHAKE_FAILURE,
+    words.CLOSED,
+}
 
 
 class StdlibWireProbe:

@@ -1,12 +1,14 @@
 """Runs with the attended driver: a person clicks, late, differently, or not at all."""
 
+from dataclasses import replace
+
 import pytest
 
 from provisioner.model.event import Event, EventKind
 from provisioner.model.instance import EndpointState, Mode
 from provisioner.model.intent import Action
 from provisioner.model.outcome import InstanceResult, Outcome
-from tests.fakes.stage import NAME, Stage, one_way
+from tests.fakes.stage import NAME, Killed, Stage, one_way
 
 
 @pytest.fixture
@@ -96,3 +98,16 @@ def test_what_somebody_has_begun_is_followed(stage: Stage) -> None:
     clicking(stage, "works", "works")
     assert ended(stage.apply()) == (Outcome.CONVERGED, Mode.MUTUAL, 0)
     assert stage.world.restarts == 2
+
+
+def test_a_request_of_another_instance_is_not_followed() -> None:
+    """Where the name stands for another instance now, what the old one was asked is no business of the new one."""
+    stage = Stage()
+    stage.kill_at(EventKind.WAITING, 1)
+    with pytest.raises(Killed):
+        stage.apply()
+    requests = len(stage.world.requests)
+    stage.desired = replace(stage.desired, id="mqtt-2")
+    result = stage.apply()
+    assert (result.outcome, len(stage.world.requests)) == (Outcome.REFUSED, requests)
+    assert "asked instance mqtt-1 to change, and the configuration names mqtt-2" in result.message

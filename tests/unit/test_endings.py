@@ -137,6 +137,7 @@ def test_the_budget_begins_with_the_request_or_with_the_first_change(attended: b
     watch.take(OLD, 5, 11.0)
     assert watch.budget() == (None if attended else 110.0)
     watch.take(DOWN, 5, 50.0)
+    watch.take(DOWN, 5, 51.0)
     assert watch.budget() == (150.0 if attended else 110.0)
 
 

@@ -52,4 +52,4 @@ def test_a_wrong_command_line_points_to_its_help(
 ) -> None:
     """The message is one line, and the next step is the help of that very command."""
     assert _run(arguments) == 2
-    assert capsys.readouterr().err == f"Error: {message}\nNext: {hint}\n"
+    assert capsys.readouterr().err == f"Error: {message}; nothing was changed\nNext: {hint}\n"
