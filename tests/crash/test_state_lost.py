@@ -1,0 +1,114 @@
+"""The state is lost, broken or of another release between a kill and the next run."""
+
+import contextlib
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.crash.moments import APPLY, RESUME, ROLLBACK, SWITCHED, UNDONE, kill_at, require_end, requests
+from tests.fakes.cloud import Cloud
+
+# The tables of the first schema.
+FIRST_SCHEMA = """
+CREATE TABLE intents (
+    instance VARCHAR NOT NULL, run VARCHAR NOT NULL, action VARCHAR NOT NULL, target_mode VARCHAR NOT NULL,
+    target_leaf VARCHAR, target_identifier VARCHAR, previous_mode VARCHAR, previous_leaf VARCHAR,
+    previous_identifier VARCHAR, requested_at VARCHAR NOT NULL, deadline VARCHAR NOT NULL, attempts INTEGER NOT NULL,
+    interrupted BOOLEAN NOT NULL, looked_through BOOLEAN NOT NULL, commanded BOOLEAN NOT NULL, left_out TEXT NOT NULL,
+    PRIMARY KEY (instance)
+);
+CREATE TABLE holds (
+    instance VARCHAR NOT NULL, run VARCHAR NOT NULL, since VARCHAR NOT NULL, reason TEXT NOT NULL,
+    specification VARCHAR NOT NULL, PRIMARY KEY (instance)
+);
+CREATE TABLE runs (
+    run VARCHAR NOT NULL, instance VARCHAR NOT NULL, command VARCHAR NOT NULL, began VARCHAR NOT NULL, ended VARCHAR,
+    outcome VARCHAR, message TEXT, outage_seconds FLOAT, PRIMARY KEY (run, instance)
+);
+CREATE TABLE events (
+    number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, run VARCHAR NOT NULL, instance VARCHAR NOT NULL,
+    at VARCHAR NOT NULL, kind VARCHAR NOT NULL, message TEXT NOT NULL, data TEXT NOT NULL
+);
+CREATE INDEX ix_events_run ON events (run);
+CREATE TABLE endpoints (
+    number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, instance VARCHAR NOT NULL, at VARCHAR NOT NULL,
+    mode VARCHAR NOT NULL, leaf VARCHAR, identifier VARCHAR, previous_mode VARCHAR, previous_leaf VARCHAR,
+    previous_identifier VARCHAR
+);
+CREATE INDEX ix_endpoints_instance ON endpoints (instance);
+CREATE TABLE stop_requests (
+    instance VARCHAR NOT NULL, holder VARCHAR NOT NULL, by_run VARCHAR NOT NULL, PRIMARY KEY (instance)
+);
+PRAGMA user_version = 1;
+"""
+KEPT = ("intents", "holds", "runs", "events", "endpoints", "stop_requests")
+
+
+def _database(cloud: Cloud) -> Path:
+    return cloud.writer.files.directory / "state" / "provisioner.sqlite"
+
+
+def _as_the_first_release_wrote_it(path: Path) -> None:
+    """Put a database of the first schema in the place of one of the present schema, with the same rows."""
+    present = path.with_name("present")
+    path.rename(present)
+    for more in ("-wal", "-shm"):
+        if path.with_name(path.name + more).exists():
+            path.with_name(path.name + more).rename(f"{present}{more}")
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(FIRST_SCHEMA)
+        connection.execute("ATTACH ? AS present", (str(present),))
+        for table in KEPT:
+            columns = ", ".join(row[1] for row in connection.execute(f"PRAGMA main.table_info({table})"))
+            connection.execute(f"INSERT INTO main.{table} SELECT {columns} FROM present.{table}")  # noqa: S608
+        connection.commit()
+
+
+@pytest.mark.parametrize("lost", ["database", "keys-too"])
+def test_a_lost_state_after_the_request_landed(cloud: Cloud, lost: str) -> None:
+    """Without a record the wire tells: the certificate is served already, and nothing is asked for."""
+    kill_at(cloud, "switch-landed")
+    if lost == "database":
+        for path in _database(cloud).parent.glob("provisioner.sqlite*"):
+            path.unlink()
+    else:
+        shutil.rmtree(_database(cloud).parent)
+    require_end(cloud, cloud.run(*APPLY, "--json"), 0, "mutual", SWITCHED)
+
+
+def test_a_state_that_cannot_be_read(cloud: Cloud) -> None:
+    """Broken, or written by a newer release, it stops every command and stays as it is; mended, it is followed."""
+    kill_at(cloud, "switch-landed")
+    path = _database(cloud)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    sound = path.read_bytes()
+    newer = sound[:60] + (99).to_bytes(4, "big") + sound[64:]
+    torn = sound[:4096] + b"\xff" * (len(sound) - 4096)
+    for content, words in (
+        (newer, "written by a newer release (schema 99, this one knows 2); nothing was changed"),
+        (torn, "the state can't be used: database disk image is malformed"),
+        (b"\x00" * len(sound), "the state can't be used: file is not a database; nothing was changed"),
+    ):
+        path.write_bytes(content)
+        for command in (APPLY, RESUME, ROLLBACK, ("status",)):
+            done = cloud.run(*command)
+            told = " ".join(done.err.split())
+            assert (done.code, words in told, "Traceback" in told) == (6, True, False), (command, done)
+        assert path.read_bytes() == content
+    assert requests(cloud) == SWITCHED
+    path.write_bytes(sound)
+    require_end(cloud, cloud.run(*RESUME, "--json"), 0, "mutual", SWITCHED)
+
+
+@pytest.mark.parametrize(
+    ("command", "mode", "asked"), [(RESUME, "mutual", SWITCHED), (ROLLBACK, "one_way", UNDONE)]
+)
+def test_a_state_of_the_first_release(cloud: Cloud, command: tuple[str, ...], mode: str, asked: object) -> None:
+    """Its tables are brought up to date, and its open request is followed."""
+    kill_at(cloud, "switch-down")
+    _as_the_first_release_wrote_it(_database(cloud))
+    require_end(cloud, cloud.run(*command, "--json"), 0, mode, asked)
+    assert cloud.state_rows("PRAGMA user_version") == [(2,)]
