@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.crash.moments import APPLY, RESUME, ROLLBACK, SWITCHED, UNDONE, kill_at, require_end, requests
-from tests.fakes.cloud import Cloud
+from provisioner.model.instance import Status
+from tests.fakes.cloud import INSTANCE, Cloud, until
 
 # The tables of the first schema.
 FIRST_SCHEMA = """
@@ -75,7 +76,19 @@ def test_a_lost_state_after_the_request_landed(cloud: Cloud, lost: str) -> None:
             path.unlink()
     else:
         shutil.rmtree(_database(cloud).parent)
+    until(lambda: cloud.machine.status == Status.IN_SERVICE)
     require_end(cloud, cloud.run(*APPLY, "--json"), 0, "mutual", SWITCHED)
+
+
+def test_a_lost_state_of_an_instance_that_is_at_work(cloud: Cloud) -> None:
+    """Without a record nothing is asked of an instance that is out of service, and it says when to come back."""
+    cloud.sandbox.faults.arm("stuck", instance_id=INSTANCE)
+    kill_at(cloud, "switch-landed")
+    shutil.rmtree(_database(cloud).parent)
+    done = cloud.apply()
+    assert (done.code, [item["reason"] for item in done.instance["findings"]]) == (3, ["not-in-service"])
+    assert "until the console shows the instance in service" in done.instance["hint"]
+    assert requests(cloud) == SWITCHED
 
 
 def test_a_state_that_cannot_be_read(cloud: Cloud) -> None:
