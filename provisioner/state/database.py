@@ -23,6 +23,7 @@ from provisioner.state.records import SqlHolds, SqlIntents
 from provisioner.state.tables import ADDED_COLUMNS, SCHEMA_VERSION, metadata
 
 _BUSY_SECONDS = 30
+_NOWHERE = URL.create("sqlite", database=":memory:")
 
 
 class Database:
@@ -33,8 +34,7 @@ class Database:
         self._absent = not create and not path.exists()
         if create:
             self._make_file()
-        url = URL.create("sqlite", database=":memory:" if self._absent else str(path))
-        self._engine = _engine(url)
+        self._engine = _engine(_NOWHERE if self._absent else URL.create("sqlite", database=str(path)))
         self._keeper: Connection | None = None
         try:
             self._prepare(create=create or self._absent)
@@ -125,6 +125,11 @@ class Database:
                 self._add_columns(connection, 0 if empty else found)
                 metadata.create_all(connection)
                 connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        elif empty:  # another run is making it, or was killed before its first record
+            self._absent = True
+            self._engine.dispose()
+            self._engine = _engine(_NOWHERE)
+            self._prepare(create=True)
         elif found != SCHEMA_VERSION:
             raise StateError(
                 f"{self._path}: this is not a state of provisioner; nothing was changed",

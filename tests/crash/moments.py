@@ -34,12 +34,12 @@ class Requests:
 
 def requests(cloud: Cloud) -> Requests:
     """Return what was asked of a cloud so far."""
-    actions, settings = cloud.actions(), cloud.sandbox.settings
+    actions = cloud.actions()
     return Requests(
-        mutual=actions.count(settings.mutual_action),
-        one_way=actions.count(settings.one_way_action),
+        mutual=actions.count(MUTUAL),
+        one_way=actions.count(ONE_WAY),
         restarts=cloud.machine.restarts,
-        uploads=actions.count("UploadUserCertificate"),
+        uploads=actions.count(UPLOAD),
         hosted=cloud.sandbox.hosting.list({})["TotalCount"],
     )
 
@@ -75,7 +75,11 @@ def up_again(cloud: Cloud, action: str) -> bool:
 
 APPLY, RESUME = ("apply", "--yes"), ("resume", "--yes")
 ROLLBACK = ("rollback", "prod", "--to", "one-way", "--yes")
-MUTUAL, ONE_WAY, UPLOAD = "SandboxEnableMutualAuthentication", "SandboxEnableOneWayAuthentication", "UploadUserCertificate"
+MUTUAL, ONE_WAY, UPLOAD = (
+    "SandboxEnableMutualAuthentication",
+    "SandboxEnableOneWayAuthentication",
+    "UploadUserCertificate",
+)
 BAD = {INSTANCE: "wrong_leaf"}
 
 MOMENTS = {
@@ -112,8 +116,8 @@ def start_until(cloud: Cloud, name: str) -> subprocess.Popen[str]:
     moment = MOMENTS[name]
     cloud.configure(waiting=moment.waiting)
     for what, fault in moment.faults.items():
-        where = {"instance_id": what} if what == INSTANCE else {"action": what}
-        cloud.sandbox.faults.arm(fault, **where)
+        instance, action = (what, None) if what == INSTANCE else (None, what)
+        cloud.sandbox.faults.arm(fault, instance_id=instance, action=action)
     process = cloud.start("apply", "--yes")
     until(lambda: process.poll() is not None or moment.reached(cloud))
     assert process.returncode is None, process.communicate()

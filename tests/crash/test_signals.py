@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.moments import APPLY, QUICK, RESUME, SWITCHED, Requests, ended, require_end, requests, start_until
+from tests.crash.moments import APPLY, QUICK, RESUME, SWITCHED, Requests, ended, requests, require_end, start_until
 from tests.fakes.cloud import Cloud, Done, until
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]

@@ -9,8 +9,8 @@ from tests.crash.moments import (
     UNDONE,
     ended,
     kill,
-    require_end,
     requests,
+    require_end,
     start_until,
 )
 from tests.fakes.cloud import Cloud
