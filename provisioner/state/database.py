@@ -106,7 +106,7 @@ class Database:
         if self._absent:
             self._keeper = self._engine.connect()
         with self.reading() as connection:
-            found = int(connection.execute(text("PRAGMA user_version")).scalar_one())
+            found = _version(connection)
             names = inspect(connection).get_table_names()
             empty = not names
         if names and tables.intents.name not in names:
@@ -122,7 +122,7 @@ class Database:
             )
         if (empty and create) or 0 < found < SCHEMA_VERSION:
             with self.writing() as connection:
-                self._add_columns(connection, 0 if empty else found)
+                self._add_columns(connection, 0 if empty else _version(connection))  # another run may have been first
                 metadata.create_all(connection)
                 connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif empty:  # another run is making it, or was killed before its first record
@@ -176,6 +176,10 @@ class State:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _version(connection: Connection) -> int:
+    return int(connection.execute(text("PRAGMA user_version")).scalar_one())
 
 
 def _engine(url: URL) -> Engine:

@@ -3,12 +3,25 @@
 import contextlib
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
 
 from provisioner.model.instance import Status
-from tests.crash.moments import APPLY, RESUME, ROLLBACK, SWITCHED, UNDONE, Requests, kill_at, requests, require_end
+from tests.crash.moments import (
+    APPLY,
+    QUICK,
+    RESUME,
+    ROLLBACK,
+    SWITCHED,
+    UNDONE,
+    Requests,
+    ended,
+    kill_at,
+    requests,
+    require_end,
+)
 from tests.fakes.cloud import INSTANCE, Cloud, until
 
 # The tables of the first schema.
@@ -65,6 +78,7 @@ def _as_the_first_release_wrote_it(path: Path) -> None:
             columns = ", ".join(row[1] for row in connection.execute(f"PRAGMA main.table_info({table})"))
             connection.execute(f"INSERT INTO main.{table} SELECT {columns} FROM present.{table}")  # noqa: S608
         connection.commit()
+        connection.execute("PRAGMA journal_mode = WAL")
 
 
 def test_a_state_that_was_only_begun(cloud: Cloud) -> None:
@@ -141,3 +155,27 @@ def test_a_state_of_the_first_release(cloud: Cloud, command: tuple[str, ...], mo
     _as_the_first_release_wrote_it(_database(cloud))
     require_end(cloud, cloud.run(*command, "--json"), 0, mode, asked)
     assert cloud.state_rows("PRAGMA user_version") == [(2,)]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the platform does not show which files are open")
+def test_two_commands_bring_a_state_up_to_date_at_once(cloud: Cloud) -> None:
+    """Both have seen the first schema before either could write; one changes the tables, the other finds them so."""
+    cloud.configure(waiting=QUICK)
+    assert cloud.apply().code == 0
+    _as_the_first_release_wrote_it(_database(cloud))
+    with contextlib.closing(sqlite3.connect(_database(cloud))) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        started = [cloud.start("status", "--json") for _ in range(2)]
+        until(lambda: all(_has_open(process.pid, _database(cloud)) for process in started))
+        time.sleep(0.5)  # from looking at the version to waiting for the lock
+        connection.rollback()
+    assert [(done.code, done.err) for done in map(ended, started)] == [(0, ""), (0, "")]
+
+
+def _has_open(pid: int, path: Path) -> bool:
+    """Tell whether a process has a file open."""
+    names = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            names.append(str(link.readlink()))
+    return str(path) in names
