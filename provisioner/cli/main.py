@@ -96,7 +96,13 @@ def run() -> NoReturn:
     """Run the command line and exit; every error ends in one message and an exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     _open_streams()
-    sys.exit(_run(sys.argv[1:]))
+    try:
+        code = _run(sys.argv[1:])
+    except KeyboardInterrupt:  # once more, while the first one was being told
+        code = _interrupted(as_json="--json" in sys.argv)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # it is ending already; the exit code stands
+    sys.exit(code)
 
 
 def _open_streams() -> None:
@@ -119,8 +125,7 @@ def _run(arguments: list[str]) -> int:
             _print_traceback()
         return _tell(error.message, error.hint, error.exit_code, as_json=as_json)
     except (typer.Abort, KeyboardInterrupt):
-        message = "interrupted; what was requested stays recorded"
-        return _tell(message, "provisioner status", 130, as_json=as_json)
+        return _interrupted(as_json=as_json)
     except Exception as error:  # noqa: BLE001  the boundary: a bug ends in a message too
         if isinstance(error, _ClickError):
             return _tell_usage(error, as_json=as_json)
@@ -133,6 +138,10 @@ def _run(arguments: list[str]) -> int:
             as_json=as_json,
         )
     return result if isinstance(result, int) else 0
+
+
+def _interrupted(*, as_json: bool) -> int:
+    return _tell("interrupted; what was requested stays recorded", "provisioner status", 130, as_json=as_json)
 
 
 def _tell_usage(error: Exception, *, as_json: bool) -> int:

@@ -20,6 +20,7 @@ from provisioner.sandbox.signature import Request, Verifier
 
 _LARGEST_BODY = 1 << 20
 _HANG_SECONDS = 60.0
+_LOOK_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ class Api:
             fault = self.faults.of_call(action)
             if fault in {CallFault.LOST_REQUEST, CallFault.HTML_502, CallFault.REDIRECT_307}:
                 return 200, {}, fault
+            if fault is CallFault.HELD and not self._may_act():
+                return 200, {}, CallFault.LOST_REQUEST
             _raise(fault)
             answer = self._action(action, version)(request.parameters())
             if fault is CallFault.SUCCESS_FALSE:
@@ -116,6 +119,15 @@ class Api:
         body = tuple(sorted(name for name, _ in request.body_pairs()))
         with self._lock:
             self._calls.append(RecordedCall(action, request.method, query, body))
+
+    def _may_act(self) -> bool:
+        """Hold a call until it is let go and return True; False when the sandbox ends or nobody lets it go."""
+        for _ in range(int(_HANG_SECONDS / _LOOK_SECONDS)):
+            if self.faults.was_let_go():
+                return True
+            if self.ended.wait(_LOOK_SECONDS):
+                return False
+        return False
 
     def _action(self, action: str, version: str) -> Callable[[dict[str, str]], Answer]:
         found = self._services.get(version, {}).get(action)

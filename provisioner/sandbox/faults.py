@@ -18,7 +18,7 @@ class SwitchFault(StrEnum):
 
 
 class CallFault(StrEnum):
-    """What becomes of a call."""
+    """What becomes of a call: ``hang`` acts and withholds the answer, ``held`` acts only once it is let go."""
 
     THROTTLED = "throttled"
     LOST_ANSWER = "lost_answer"
@@ -27,6 +27,7 @@ class CallFault(StrEnum):
     HTML_502 = "html_502"
     SUCCESS_FALSE = "success_false"
     HANG = "hang"
+    HELD = "held"
     REDIRECT_307 = "redirect_307"
 
 
@@ -37,6 +38,7 @@ class Faults:
         self._lock = threading.Lock()
         self._switches: dict[str, list[SwitchFault]] = defaultdict(list)
         self._calls: dict[str, list[CallFault]] = defaultdict(list)
+        self._let_go = threading.Event()
 
     def arm(self, fault: str, *, instance_id: str | None = None, action: str | None = None, times: int = 1) -> None:
         """Arm a fault.
@@ -69,6 +71,14 @@ class Faults:
         with self._lock:
             waiting = self._calls[action]
             return waiting.pop(0) if waiting else None
+
+    def let_go(self) -> None:
+        """Let the calls that are held act, however long ago their callers went away."""
+        self._let_go.set()
+
+    def was_let_go(self) -> bool:
+        """Tell whether calls that are held may act."""
+        return self._let_go.is_set()
 
     def armed(self) -> dict[str, dict[str, list[str]]]:
         """Return what is armed."""

@@ -23,6 +23,7 @@ from provisioner.state.records import SqlHolds, SqlIntents
 from provisioner.state.tables import ADDED_COLUMNS, SCHEMA_VERSION, metadata
 
 _BUSY_SECONDS = 30
+_NOWHERE = URL.create("sqlite", database=":memory:")
 
 
 class Database:
@@ -33,8 +34,7 @@ class Database:
         self._absent = not create and not path.exists()
         if create:
             self._make_file()
-        url = URL.create("sqlite", database=":memory:" if self._absent else str(path))
-        self._engine = _engine(url)
+        self._engine = _engine(_NOWHERE if self._absent else URL.create("sqlite", database=str(path)))
         self._keeper: Connection | None = None
         try:
             self._prepare(create=create or self._absent)
@@ -106,7 +106,7 @@ class Database:
         if self._absent:
             self._keeper = self._engine.connect()
         with self.reading() as connection:
-            found = int(connection.execute(text("PRAGMA user_version")).scalar_one())
+            found = _version(connection)
             names = inspect(connection).get_table_names()
             empty = not names
         if names and tables.intents.name not in names:
@@ -122,9 +122,14 @@ class Database:
             )
         if (empty and create) or 0 < found < SCHEMA_VERSION:
             with self.writing() as connection:
-                self._add_columns(connection, 0 if empty else found)
+                self._add_columns(connection, 0 if empty else _version(connection))  # another run may have been first
                 metadata.create_all(connection)
                 connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        elif empty:  # another run is making it, or was killed before its first record
+            self._absent = True
+            self._engine.dispose()
+            self._engine = _engine(_NOWHERE)
+            self._prepare(create=True)
         elif found != SCHEMA_VERSION:
             raise StateError(
                 f"{self._path}: this is not a state of provisioner; nothing was changed",
@@ -171,6 +176,10 @@ class State:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _version(connection: Connection) -> int:
+    return int(connection.execute(text("PRAGMA user_version")).scalar_one())
 
 
 def _engine(url: URL) -> Engine:
