@@ -15,7 +15,9 @@ INSTALLED = "/opt/provisioner/bin/provisioner"
 CONFIGURATION = "/etc/provisioner/provisioner.toml"
 _FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # How READMEs name the program: by its path, by an alias or in a pod, and as an image.
-_BY_HAND = re.compile(rf"(?:{INSTALLED}(?: --config {CONFIGURATION})?|^provisioner|-- provisioner|provisioner:0\.1\.0) ")
+_BY_HAND = re.compile(
+    rf"(?:{INSTALLED}(?: --config {CONFIGURATION})?|^provisioner|-- provisioner|provisioner:0\.1\.0) "
+)
 
 
 @dataclass(frozen=True, slots=True)
