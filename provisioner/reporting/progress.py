@@ -37,12 +37,16 @@ class Progress:
         console: where to; talk goes to stderr.
         every_reading: write a line for each reading.
         plans: tell what is planned; off where the whole plan is shown.
+
+    Attributes:
+        told: the instances of which something was told.
     """
 
     def __init__(self, console: Console, *, every_reading: bool = False, plans: bool = True) -> None:
         self._console = console
         self._every_reading = every_reading
         self._plans = plans
+        self.told: set[str] = set()
         self._live: Status | None = None
         self._last: dict[str, tuple[str, datetime]] = {}
 
@@ -92,6 +96,7 @@ class Progress:
         self._live.update(f"{clean(event.instance)}  {clean(words)}")
 
     def _line(self, event: Event, label: str, text: str) -> None:
+        self.told.add(event.instance)
         style = "" if event.kind is EventKind.WAITING else "bold"
         print_item(self._console, f"{event.instance}  {label:<{_WIDTH}}", text, style=style)
 
