@@ -14,7 +14,7 @@ hypothesis.settings.load_profile("patient")
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out, with the reason, a test that wants a program which is not here; where nothing may be, fail it."""
-    for wanted in (one.name for one in PROGRAMS if item.get_closest_marker(one.name)):
+    for wanted in (one.name for one in PROGRAMS if item.get_closest_marker(one.marker)):
         lack = _lack(wanted)
         if lack:
             reason = f"{wanted}: {lack}; {program(wanted).advice()}"

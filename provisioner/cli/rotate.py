@@ -8,7 +8,9 @@ from provisioner.cli.options import JsonOption, NamesArgument, configuration_of,
 from provisioner.cli.output import err, print_json
 
 if TYPE_CHECKING:
+    from provisioner.model.outcome import InstanceResult
     from provisioner.ports import EventSink
+    from provisioner.reporting.progress import Progress
 
 
 def rotate(
@@ -24,7 +26,6 @@ def rotate(
     Acts only on instances with unattended = true, and never changes the mode. Asks nothing.
     """
     from provisioner.cli.running import rotate_instances
-    from provisioner.model.outcome import Outcome
     from provisioner.reporting.progress import Progress
     from provisioner.reporting.result_json import overall, run_document
     from provisioner.reporting.result_text import print_results
@@ -35,7 +36,14 @@ def rotate(
     if json_output:
         print_json(run_document(run, "rotate", results))
     else:
-        told = [item for item in results if not quiet or item.outcome is not Outcome.UNCHANGED]
+        told = [item for item in results if not quiet or _worth_telling(item, progress)]
         if told or not quiet:
             print_results(err, told, none="Nothing to rotate: no instance has unattended = true.")
     raise typer.Exit(overall(results).exit_code)
+
+
+def _worth_telling(result: "InstanceResult", progress: "Progress") -> bool:
+    """Tell whether something was done, or is to be done by a person."""
+    from provisioner.model.outcome import Outcome
+
+    return result.outcome is not Outcome.UNCHANGED or result.name in progress.told

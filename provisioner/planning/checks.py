@@ -268,9 +268,10 @@ def way_back(case: Case) -> Iterator[Finding]:
     if not case.switching:
         return
     if case.attended:
+        stay = "provisioner resume has ended" if case.permissions.unattended else "the run has ended"
         yield Finding(
             "attended-rollback",
-            "the console driver needs a person for the switch and for its rollback: stay until the run has ended",
+            f"the console driver needs a person for the switch and for its rollback: stay until {stay}",
             Severity.WARNING,
         )
     wanted, previous = case.desired.on_failure, case.previous

@@ -38,6 +38,9 @@ class Progress:
         every_reading: write a line for each reading.
         plans: tell what is planned; off where the whole plan is shown.
         idle: tell that nothing is planned.
+
+    Attributes:
+        told: the instances of which something was told.
     """
 
     def __init__(self, console: Console, *, every_reading: bool = False, plans: bool = True, idle: bool = True) -> None:
@@ -45,6 +48,7 @@ class Progress:
         self._every_reading = every_reading
         self._plans = plans
         self._idle = idle
+        self.told: set[str] = set()
         self._live: Status | None = None
         self._last: dict[str, tuple[str, datetime]] = {}
 
@@ -97,6 +101,7 @@ class Progress:
         self._live.update(f"{clean(event.instance)}  {clean(words)}")
 
     def _line(self, event: Event, label: str, text: str) -> None:
+        self.told.add(event.instance)
         style = "" if event.kind is EventKind.WAITING else "bold"
         print_item(self._console, f"{event.instance}  {label:<{_WIDTH}}", text, style=style)
 

@@ -42,7 +42,7 @@ def _proof(item: InstanceResult) -> Iterator[tuple[str, str]]:
     if item.outage_seconds:
         yield "outage", f"clients were cut off for {spoken(item.outage_seconds)}"
     evidence = item.evidence
-    if evidence is None:
+    if evidence is None or item.outcome is Outcome.WAITING:  # nothing was changed that would need proof
         return
     yield "evidence", _agreement(evidence)
     for address in evidence.addresses:

@@ -100,11 +100,12 @@ class Rotation:
         return _Ready(attempt, ready) if waiting is None else waiting
 
     def _switch(self, item: _Ready, *, anew: bool) -> InstanceResult:
-        """Switch; what was observed before another instance's restart is looked at again."""
-        if not anew:
-            return item.attempt.switch(item.plan)
-        ready = item.attempt.make_ready(item.attempt.prepare())
-        return ready if isinstance(ready, InstanceResult) else item.attempt.switch(ready)
+        """Switch, and say why; what was observed before another instance's restart is looked at again."""
+        ready = item.attempt.make_ready(item.attempt.prepare()) if anew else item.plan
+        if isinstance(ready, InstanceResult):
+            return ready
+        result = item.attempt.switch(ready)
+        return replace(result, findings=(*result.findings, _why("due", ready)))
 
     def _left_alone(self, attempt: Attempt) -> InstanceResult | None:
         desired, backoff = attempt.desired, self._backoffs.get(attempt.desired.name)
@@ -120,10 +121,12 @@ class Rotation:
             return None
         if backoff.specification != attempt.undoer.specification_digest() or self._last_chance(attempt, now):
             return None
+        what = "a failure" if backoff.failures == 1 else f"{backoff.failures} failures"
+        fact = backoff.reason.removeprefix(f"{desired.name}: ").removesuffix("; the endpoint was not touched")
         error = ServiceError(
-            f"{desired.name}: left alone until {backoff.until:%Y-%m-%d %H:%M} UTC after {backoff.failures} "
-            f"failure{'s' if backoff.failures != 1 else ''} of the service: {backoff.reason}; nothing was changed",
-            hint=f"provisioner apply {desired.name}",
+            f"{desired.name}: left alone until {backoff.until:%Y-%m-%d %H:%M} UTC after {what} of the service "
+            f"({fact}); nothing was changed",
+            hint=f"wait, or: provisioner apply {desired.name}",
         )
         return results.failed(desired, error)
 
@@ -142,26 +145,36 @@ class Rotation:
         if begins is not None and begins <= now:
             return None
         when = f"{begins:%Y-%m-%d %H:%M} UTC" if begins else "a window opens"
-        finding = Finding("waits-for-window", "; ".join(step.reason for step in ready.steps), Severity.INFO)
-        return results.waits(attempt.desired, ready, when, finding)
+        return results.waits(attempt.desired, ready, when, _why("waits-for-window", ready))
 
     def _ended(self, attempt: Attempt, result: InstanceResult) -> InstanceResult:
-        self._note_failure(attempt, result)
+        backoff = self._note_failure(attempt, result)
+        if backoff is not None:
+            message = f"rotate leaves it alone until {backoff.until:%Y-%m-%d %H:%M} UTC, and then tries again"
+            result = replace(result, findings=(*result.findings, Finding("backs-off", message, Severity.INFO)))
         return attempt.journal.end(_alarmed(result))
 
-    def _note_failure(self, attempt: Attempt, result: InstanceResult) -> None:
+    def _note_failure(self, attempt: Attempt, result: InstanceResult) -> Backoff | None:
+        """Record a failure of the service, or the end of failures; return the back-off that a failure begins."""
         name, now = attempt.desired.name, self._clock.now()
         before = self._backoffs.get(name)
         if result.outcome is not Outcome.FAILED:
             if before is not None and result.outcome is not Outcome.REFUSED:
                 self._backoffs.clear(name)
-            return
+            return None
         if attempt.journal.open_intent() is not None or (before is not None and now < before.until):
-            return
+            return None
         failures = before.failures + 1 if before is not None else 1
         pause = min(_FIRST_BACKOFF * 2 ** min(failures - 1, 5), _LONGEST_BACKOFF)
         digest = attempt.undoer.specification_digest()
-        self._backoffs.put(Backoff(name, failures, now + pause - _SLACK, result.message, digest))
+        backoff = Backoff(name, failures, now + pause - _SLACK, result.message, digest)
+        self._backoffs.put(backoff)
+        return backoff
+
+
+def _why(reason: str, ready: Plan) -> Finding:
+    """Return the finding that tells why a plan switches."""
+    return Finding(reason, f"why: {'; '.join(step.reason for step in ready.steps)}", Severity.INFO)
 
 
 def _alarmed(result: InstanceResult) -> InstanceResult:

@@ -112,6 +112,17 @@ def test_a_window_that_opens(rotating: Cloud) -> None:
     assert rotating.actions().count("UploadUserCertificate") == 2
 
 
+def test_a_cron_job_hears_once_of_what_waits_for_its_window(rotating: Cloud) -> None:
+    """With --quiet the run that makes it ready tells all of it, why and until when; those after it say nothing."""
+    opens = datetime.now(UTC) + timedelta(hours=3)
+    rotating.edit(OPENAPI, f"{OPENAPI}\n{_window(opens)}")
+    rotating.edit(*MORE_NAMES)
+    first, second = rotating.run("rotate", "--quiet"), rotating.run("rotate", "--quiet")
+    facts = ["issue  ", "host  ", f"the switch waits until {opens:%Y-%m-%d %H:%M} UTC", "why: served leaf"]
+    assert (first.code, first.out, [fact for fact in facts if fact not in first.err]) == (0, "", [])
+    assert second == Done(0, "", "")
+
+
 def test_failures_of_the_service_back_off(rotating: Cloud) -> None:
     """After a failure the next run makes no call, says so, and still fails; ``apply`` does not wait."""
     rotating.edit(*MORE_NAMES)

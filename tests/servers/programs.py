@@ -1,6 +1,7 @@
 """The outside programs that tests want: what for, where Debian has them, and whether they are here.
 
-One row of ``PROGRAMS`` is all that a further program needs, besides a marker of its name in ``pyproject.toml``.
+One row of ``PROGRAMS`` is all that a further program needs, besides a marker of its name in ``pyproject.toml``, where a
+hyphen is an underscore.
 """
 
 import os
@@ -18,7 +19,7 @@ class Program:
     """A program, and how to tell that it is the right one.
 
     Attributes:
-        name: the executable; tests that want it carry the marker of this name.
+        name: the executable; tests that want it carry its marker.
         purpose: what the tests do with it.
         package: the Debian package that has it.
         asked: the arguments with which it prints its version.
@@ -47,6 +48,11 @@ class Program:
             return f"{path} is another program or can't be run"
         return "" if int(found[1]) >= self.least else f"{path} is version {found[1]}, wanted is {self.least} or later"
 
+    @property
+    def marker(self) -> str:
+        """The marker of tests that want it."""
+        return self.name.replace("-", "_")
+
     def advice(self) -> str:
         """Return how to get it."""
         return f"apt-get install {self.package}, or set PROVISIONER_TEST_INSTALL=1"
@@ -69,6 +75,14 @@ PROGRAMS = (
         asked=("version",),
         version=r"OpenSSL (\d+)",
         least=3,
+    ),
+    Program(
+        name="systemd-analyze",
+        purpose="what systemd says of the units in config/",
+        package="systemd",
+        asked=("--version",),
+        version=r"systemd (\d+)",
+        least=252,
     ),
 )
 

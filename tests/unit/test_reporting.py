@@ -201,6 +201,9 @@ def test_a_result_is_told_with_evidence_and_next_command() -> None:
         "one host",
     ]
     assert [fact for fact in [*facts, "look in the console"] if fact not in paper.text] == []
+    undone = Paper()
+    print_results(undone.console, [result(Outcome.WAITING, hint="do the steps", evidence=EVIDENCE)])
+    assert ("do the steps" in undone.text, "192.0.2.1" in undone.text) == (True, False)
     good = Paper()
     print_results(good.console, [result(Outcome.UNCHANGED, hint="nothing")])
     assert "nothing" not in good.text

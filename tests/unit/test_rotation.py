@@ -52,6 +52,10 @@ def test_what_is_due_is_renewed() -> None:
     pass_until_due(stage)
     result = stage.rotate_unattended()
     assert (result.outcome, result.mode, stage.leaf() != before) == (Outcome.CONVERGED, Mode.MUTUAL, True)
+    assert (result.findings[-1].reason, result.findings[-1].message) == (
+        "due",
+        f"why: served leaf {before[:16]}: it expires in 59 days, and renewal begins 60 days before expiry",
+    )
     assert stage.rotate_unattended().outcome is Outcome.UNCHANGED
 
 
@@ -162,6 +166,20 @@ def test_the_last_window_in_time_is_used_despite_jitter_and_back_off() -> None:
     assert stage.rotate_unattended().outcome is Outcome.CONVERGED
 
 
+def test_a_failure_says_when_it_is_tried_again() -> None:
+    """The run that failed and those that leave the instance alone tell the same time, and what had failed."""
+    stage = unattended()
+    pass_until_due(stage)
+    stage.world.directory_error = UnansweredError("ListInstances: no answer", action="ListInstances")
+    failed, left_alone = stage.rotate_unattended(), stage.rotate_unattended()
+    until = (stage.clock.now() + timedelta(minutes=55)).strftime("%Y-%m-%d %H:%M UTC")
+    assert [(item.reason, until in item.message) for item in failed.findings] == [("backs-off", True)]
+    assert left_alone.findings == ()
+    assert left_alone.message == (
+        f"prod: left alone until {until} after a failure of the service (ListInstances: no answer); nothing was changed"
+    )
+
+
 def test_failures_of_the_service_back_off_by_doubling() -> None:
     """One hour, doubled up to 32; while it lasts no call is made, and the exit code still tells of the failure."""
     stage = unattended()
@@ -201,6 +219,7 @@ def test_an_attended_driver_prepares_and_waits_for_a_person() -> None:
     before, began = stage.leaf(), stage.clock.now()
     result = stage.rotate_unattended()
     assert (result.outcome, stage.leaf(), len(stage.hosting.uploads)) == (Outcome.WAITING, before, 2)
+    assert "stay until provisioner resume has ended" in result.findings[-2].message
     assert stage.clock.now() - began < timedelta(minutes=1)
     assert stage.rotate_unattended().outcome is Outcome.WAITING
     stage.world.act(stage.world.requests[-1])
