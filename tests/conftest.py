@@ -5,7 +5,7 @@ import functools
 import hypothesis
 import pytest
 
-from tests.servers.programs import PROGRAMS, nothing_left_out, program
+from tests.servers.programs import PROGRAMS, Program, nothing_left_out
 
 # A busy machine is no defect of what is tested.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -14,13 +14,18 @@ hypothesis.settings.load_profile("patient")
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out, with the reason, a test that wants a program which is not here; where nothing may be, fail it."""
-    for wanted in (one.name for one in PROGRAMS if item.get_closest_marker(one.marker)):
-        lack = _lack(wanted)
-        if lack:
-            reason = f"{wanted}: {lack}; {program(wanted).advice()}"
+    for program in PROGRAMS:
+        if item.get_closest_marker(program.marker) and (lack := _lack(program)):
+            reason = f"{program.name}: {lack}; {program.advice()}"
             (pytest.fail if nothing_left_out() else pytest.skip)(reason)
 
 
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the processes that a test starts out of the coverage, for tests in which those can't write its files."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
 @functools.cache
-def _lack(name: str) -> str:
-    return program(name).lack()
+def _lack(program: Program) -> str:
+    return program.lack()

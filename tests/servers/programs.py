@@ -87,11 +87,6 @@ PROGRAMS = (
 )
 
 
-def program(name: str) -> Program:
-    """Return the program of a name."""
-    return next(item for item in PROGRAMS if item.name == name)
-
-
 def find(executable: str) -> str | None:
     """Return where an executable is, None when it is nowhere."""
     places = [os.environ.get("PATH", os.defpath), *_MORE_PLACES]
