@@ -152,7 +152,10 @@ def names_sm2(reason: str) -> bool:
 
 def sm2_refused(path: Path, what: str) -> UnusableError:
     """Return the refusal of SM2."""
-    return UnusableError(f"{path}: {what} uses SM2, which this tool does not support; nothing was changed")
+    return UnusableError(
+        f"{path}: {what} uses SM2, which this tool does not support; nothing was changed",
+        hint="use RSA or EC; provisioner ca create makes an authority of one of these",
+    )
 
 
 def _unreadable(der: bytes, path: Path, what: str) -> UnusableError:
