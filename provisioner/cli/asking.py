@@ -87,7 +87,9 @@ def known_passphrase(environment: str | None, file: Path | None, prompt: str) ->
         UsageError: two ways were named; when called, what was named can't be read or is empty.
     """
     if environment is not None and file is not None:
-        raise UsageError("name one of --passphrase-env and --passphrase-file")
+        raise UsageError(
+            "--passphrase-env and --passphrase-file exclude each other; nothing was changed", hint="name one of them"
+        )
 
     def give() -> Secret | None:
         if environment is not None or file is not None:
@@ -107,4 +109,6 @@ def _referred(environment: str | None, file: Path | None) -> str:
         return file.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise UsageError(f"{file}: the passphrase can't be read: {reason}") from None
+        raise UsageError(
+            f"{file}: the passphrase can't be read: {reason}; nothing was changed", hint=f"check {file}"
+        ) from None

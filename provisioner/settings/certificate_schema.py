@@ -89,7 +89,7 @@ class HostedCertificateSettings(Section):
     """A certificate that is hosted already; its identifier is its specification."""
 
     source: Literal["hosted"] = Field(description="hosted in Certificate Management Service already")
-    identifier: Annotated[str, Field(pattern=r"^\d+-[a-z0-9-]+$")] = Field(
+    identifier: Annotated[str, shaped(r"[0-9]+-[a-z0-9-]+", "an identifier, such as 14000001-cn-hangzhou")] = Field(
         description="its CertIdentifier, such as 14000001-cn-hangzhou"
     )
     trust: Path | None = Field(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from provisioner.errors import ConfigurationError, UsageError
 from provisioner.model.certificate import DistinguishedName
-from provisioner.settings.certificate_schema import IssuedCertificate, Subject
+from provisioner.settings.certificate_schema import Subject
 from provisioner.settings.conversion import LoadedSettings
 from provisioner.settings.durations import render_duration
 from provisioner.settings.references import reference_problems
@@ -77,11 +77,9 @@ def load_settings(path: Path, sections: Collection[str] | None = None) -> Loaded
         problems = [_problem(item) for item in error.errors(include_url=False, include_input=False)]
         more = reference_problems(raw) if sections is None else ()
         raise ConfigurationError(str(path), sorted({*problems, *more})) from None
-    problems = list(_cross_problems(settings, everything=sections is None))
-    if sections is None:
-        problems += reference_problems(raw)
+    problems = [*_cross_problems(settings), *(reference_problems(raw) if sections is None else ())]
     if problems:
-        raise ConfigurationError(str(path), problems)
+        raise ConfigurationError(str(path), sorted(problems))
     return LoadedSettings(settings, path.resolve().parent)
 
 
@@ -161,19 +159,13 @@ def _models(annotation: object) -> Iterator[type[BaseModel]]:
         yield from _models(argument)
 
 
-def _cross_problems(settings: Settings, *, everything: bool) -> Iterator[str]:
+def _cross_problems(settings: Settings) -> Iterator[str]:
     seen: dict[tuple[str, str], str] = {}
     for name, instance in settings.instances.items():
         other = seen.setdefault((instance.region, instance.id), name)
         if other != name:
             yield f"instances.{name}.id: {instance.id} is instances.{other} already"
-        for domain, certificate in instance.domains.items():
-            if certificate not in settings.certificates and everything:
-                yield f"instances.{name}.domains.{domain}: no [certificates.{certificate}]"
         yield from _window_problems(settings, name)
-    issued = [name for name, item in settings.certificates.items() if isinstance(item, IssuedCertificate)]
-    if everything and settings.authority is None and issued:
-        yield f"authority: missing; certificates.{issued[0]} is issued by it"
     for name in settings.certificates:
         length = len(f"{settings.account.name_prefix}-{name}-") + 16
         if length > LONGEST_HOSTED_NAME:

@@ -270,3 +270,16 @@ def test_a_canary_whose_login_is_wrong(cloud: Cloud) -> None:
     secrets = cloud.writer.files.directory / "secrets"
     (secrets / f"canary-{cloud.sandbox.instances[0].id}").write_text("wrong-password", encoding="ascii")
     _refused(cloud, 3, "the canary can't log in before any change: login refused", "Next: correct canary of")
+
+
+@pytest.mark.parametrize(("begin", "end"), [(-100, -1), (1, 100)])
+def test_a_canary_outside_its_dates(cloud: Cloud, begin: int, end: int) -> None:
+    """A device certificate that could not log in after the switch is found before it."""
+    _use(cloud, "device/device", _made(cloud, "device", begin=begin, end=end))
+    _refused(cloud, 3, "the canary's certificate is valid from ", "the canary could not log in after the switch")
+
+
+def test_a_canary_of_another_device_ca(cloud: Cloud) -> None:
+    """So is one that chains to no registered CA."""
+    _use(cloud, "device/device", _made(cloud, "device"))
+    _refused(cloud, 3, "the canary's certificate chains to none of the 1 registered device CAs")

@@ -32,8 +32,11 @@ GOOD: dict[str, Any] = {
             "renew_before_days": 60,
             "profile": "strict",
             "dns_names": ["*.mqtt.aliyuncs.com"],
+            "ip_addresses": ["192.0.2.1"],
             "subject": {"country": "CN", "common_name": "mqtt.example.com"},
-        }
+        },
+        "bought": {"source": "files", "certificate": "b.p12", "private_key_password": {"env": "F"}, "keep_root": True},
+        "there": {"source": "hosted", "identifier": "14000001-cn-hangzhou", "trust": "root.crt"},
     },
     "instances": {
         "prod": {
@@ -45,6 +48,11 @@ GOOD: dict[str, Any] = {
             "mode": "mutual",
             "switch": "openapi",
             "on_failure": ["previous-certificate", "one-way"],
+            "rotate_with": "sni",
+            "sni_owns_mapping": True,
+            "domains": {"a.example.com": "bought"},
+            "unattended": True,
+            "window": {"cron": "0 2 * * SUN", "duration": "3h", "timezone": "Asia/Shanghai"},
             "canary": {
                 "certificate": "d.crt",
                 "private_key": "d.key",
@@ -53,6 +61,8 @@ GOOD: dict[str, Any] = {
                 "username": "u",
                 "password": {"env": "E"},
                 "topic": "t",
+                "clients": ["GID_ops@@@1"],
+                "clients_back_percent": 90,
             },
         }
     },
@@ -68,6 +78,7 @@ SECRETS = (
     ("account", "credentials", "access_key_id"),
     ("account", "credentials", "access_key_secret"),
     ("authority", "private_key_password"),
+    ("certificates", "bought", "private_key_password"),
     ("instances", "prod", "canary", "private_key_password"),
     ("instances", "prod", "canary", "password"),
 )

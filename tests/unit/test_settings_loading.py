@@ -211,8 +211,19 @@ def test_names_of_hosted_certificates_must_fit(tmp_path: Path) -> None:
 
 def test_references_pass_over_what_is_told_elsewhere() -> None:
     """Parts of the wrong type are no reason to fail."""
-    for raw in ({}, {"instances": 5}, {"instances": {"a": 5}}, {"instances": {"a": {"certificate": 5, "switch": []}}}):
+    odd = {"certificate": 5, "switch": [], "domains": {"b": {}}}
+    for raw in ({}, {"instances": 5}, {"instances": {"a": 5}}, {"instances": {"a": odd}}, {"certificates": [1]}):
         assert reference_problems(raw) == []
+
+
+def test_references_are_told_beside_other_problems(tmp_path: Path) -> None:
+    """What is missing and what is wrong stand in one message, sorted by key."""
+    more = 'rotate_with = "sni"\nsni_owns_mapping = 1\ndomains = { "a.example.com" = "other" }\n'
+    assert _problems(tmp_path, MINIMAL.replace('[authority]\ncertificate = "ca.crt"\n', "") + more) == (
+        "authority: missing; certificates.iot is issued by it",
+        "instances.prod.domains.a.example.com: no [certificates.other]; there are: iot",
+        "instances.prod.sni_owns_mapping: expected true or false",
+    )
 
 
 def test_a_subject_given_by_options() -> None:
