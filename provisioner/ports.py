@@ -281,7 +281,7 @@ class History(Protocol):
         """Record that a run began."""
 
     def record(self, event: Event) -> None:
-        """Record one event of a run; ``waiting`` events are not kept."""
+        """Record one event of a run; callers leave out ``waiting`` events, of which there are too many."""
 
     def end(self, run: str, result: InstanceResult, at: datetime) -> None:
         """Record how a run ended on one instance."""

@@ -1,5 +1,6 @@
 """Records and hosted certificates in memory, for tests of runs."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,17 +12,18 @@ from provisioner.model.instance import EndpointState
 from provisioner.model.intent import Backoff, Hold, Intent
 from provisioner.model.outcome import InstanceResult
 from provisioner.model.secret import Secret
+from provisioner.ports import Clock
 from tests.fakes.pki import FakePki
 
 
 class MemoryRecords:
     """Implements ``Intents``, ``Holds``, ``History`` and ``Locks`` through its attributes; survives runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.intents = MemoryIntents()
         self.holds = MemoryHolds()
         self.history = MemoryHistory()
-        self.locks = MemoryLocks()
+        self.locks = MemoryLocks(clock)
         self.leaves = MemoryLeaves()
         self.backoffs = MemoryBackoffs()
 
@@ -148,16 +150,24 @@ class MemoryBackoffs:
 class MemoryLocks:
     """Implements ``ports.Locks``."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self.held: dict[str, str] = {}
-        self.asked: dict[str, str] = {}
+        self._notes: dict[str, str] = {}
+        self._asked: dict[str, tuple[str, str]] = {}
 
     @contextmanager
     def hold(self, instance: str, run: str, *, wait: float = 0.0) -> Iterator[None]:
         """Hold the instance."""
-        if instance in self.held:
-            raise BusyError(f"{instance}: held by run {self.held[instance]}")
+        end = self._clock.monotonic() + wait
+        while instance in self.held:
+            if self._clock.monotonic() >= end:
+                raise BusyError(f"{instance}: held by {self._notes[instance]}; nothing was changed")
+            self._clock.sleep(0.2)
         self.held[instance] = run
+        self._notes[instance] = f"run {run} (process {os.getpid()}) since {self._clock.now():%Y-%m-%d %H:%M:%S} UTC"
+        if self._asked.get(instance, ("", ""))[0] != run:
+            self._asked.pop(instance, None)
         try:
             yield
         finally:
@@ -165,11 +175,13 @@ class MemoryLocks:
 
     def ask_to_stop(self, instance: str, by_run: str) -> None:
         """Ask the holder to stop."""
-        self.asked[instance] = by_run
+        if instance in self.held:
+            self._asked[instance] = self.held[instance], by_run
 
     def stop_asked(self, instance: str, run: str) -> str | None:
         """Return who asks the run to stop."""
-        return self.asked.get(instance)
+        holder, by_run = self._asked.get(instance, ("", ""))
+        return by_run if holder == run else None
 
 
 class MemoryHosting:

@@ -75,7 +75,7 @@ class Stage:
         self.world = World(self.clock, _Identified(self), _sha256, attended=attended)
         self.rotating: EndpointSwitch | None = None
         self.rehearsal = FakeRehearsal()
-        self.records = MemoryRecords()
+        self.records = MemoryRecords(self.clock)
         self.events: list[Event] = []
         self.approved: list[Plan] = []
         self.on_event: Callable[[Event], None] | None = None

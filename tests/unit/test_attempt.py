@@ -456,12 +456,11 @@ def test_a_run_that_is_asked_to_stop_leaves_a_resumable_request(stage: Stage) ->
 
     def ask(event: Event) -> None:
         if event.kind is EventKind.WAITING:
-            stage.records.locks.asked[NAME] = "run-9"
+            stage.records.locks.ask_to_stop(NAME, "run-9")
 
     stage.on_event = ask
     assert stage.apply().outcome is Outcome.INTERRUPTED
     stage.on_event = None
-    stage.records.locks.asked.clear()
     assert (stage.apply().outcome, stage.world.restarts) == (Outcome.CONVERGED, 1)
 
 
