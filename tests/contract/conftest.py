@@ -80,7 +80,9 @@ def account(sandbox: Sandbox) -> AccountClients:
 
 def _events(path: Path) -> list[Event]:
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        rows = connection.execute("SELECT kind, run, instance, at, message, data FROM events ORDER BY number").fetchall()
+        rows = connection.execute(
+            "SELECT kind, run, instance, at, message, data FROM events ORDER BY number"
+        ).fetchall()
     return [
         Event(EventKind(kind), run, instance, datetime.fromisoformat(at), message, json.loads(data))
         for kind, run, instance, at, message, data in rows

@@ -1,5 +1,6 @@
 """Holds, back-offs, and the leaves that were worked with: what keeps unattended runs from harm."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -55,7 +56,9 @@ def test_a_leaf_is_known_by_how_it_begins(kept: Kept) -> None:
     assert not kept.records.leaves.knows(LEAF)
     kept.records.leaves.meet(LEAF, START)
     kept.records.leaves.meet(LEAF, START + timedelta(days=1))
-    known = {text: kept.elsewhere.leaves.knows(text) for text in (LEAF, LEAF[:16], "a", "b", OTHER, "%", "a_", LEAF + "0")}
+    known = {
+        text: kept.elsewhere.leaves.knows(text) for text in (LEAF, LEAF[:16], "a", "b", OTHER, "%", "a_", LEAF + "0")
+    }
     assert known == {LEAF: True, LEAF[:16]: True, "a": True, "b": False, OTHER: False, "%": False, "a_": False} | {
         LEAF + "0": False
     }
@@ -66,13 +69,14 @@ def test_a_leaf_is_distrusted_until_it_is_verified(kept: Kept) -> None:
     leaves = kept.records.leaves
     leaves.meet(OTHER, START)
     told = []
-    for step in (
+    steps: tuple[Callable[[], None], ...] = (
         lambda: leaves.distrust(LEAF, START),
         lambda: leaves.meet(LEAF, START),
         lambda: leaves.trust(LEAF),
         lambda: leaves.meet(LEAF, START),
         lambda: leaves.distrust(LEAF, START),
-    ):
+    )
+    for step in steps:
         step()
         told.append((kept.elsewhere.leaves.distrusted(LEAF), kept.elsewhere.leaves.knows(LEAF)))
     assert told == [(True, True), (True, True), (False, True), (False, True), (True, True)]

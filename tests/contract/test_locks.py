@@ -38,7 +38,7 @@ def test_instances_are_held_apart(kept: Kept) -> None:
     with ExitStack() as stack:
         for name in ("prod", "Prod", "pro.d", "pro/d", "pro d", "../prod", "prod "):
             stack.enter_context(kept.records.locks.hold(name, "run-1"))
-            assert f"{name}: held by run run-1" in busy(lambda: kept.elsewhere.locks.hold(name, "run-2").__enter__())  # noqa: B023, PLC2801
+            assert f"{name}: held by run run-1" in busy(lambda: kept.elsewhere.locks.hold(name, "run-2").__enter__())  # noqa: B023
 
 
 def test_a_lock_is_free_after_an_error(kept: Kept) -> None:
@@ -63,7 +63,7 @@ def test_somebody_who_waits_gets_in_when_the_other_is_done(kept: Kept) -> None:
 def test_somebody_who_waits_in_vain_is_refused_at_the_end(kept: Kept) -> None:
     """The whole wait is used, and then the words are those of an instance that is held."""
     with kept.records.locks.hold("prod", "run-1"):
-        words = busy(lambda: kept.elsewhere.locks.hold("prod", "run-2", wait=5).__enter__())  # noqa: PLC2801
+        words = busy(lambda: kept.elsewhere.locks.hold("prod", "run-2", wait=5).__enter__())
     assert words.startswith("prod: held by run run-1 ")
     assert 5 <= kept.clock.monotonic() < 6
 
