@@ -1,4 +1,4 @@
-"""What the suites are run on: records in memory and in a file, and an account of the sandbox."""
+"""What the suites are run on: records in memory and in a file, an instance pretended and in the sandbox."""
 
 import contextlib
 import json
@@ -11,12 +11,10 @@ from typing import Protocol
 
 import pytest
 
-from provisioner.alibaba import AccessKey, AccountClients, ApiEndpoints, Site
 from provisioner.model.event import Event, EventKind
-from provisioner.model.secret import Secret
 from provisioner.ports import Backoffs, History, Holds, Intents, Leaves, Locks
-from provisioner.sandbox import Sandbox
 from provisioner.state import open_state
+from tests.contract.place import Place, pretended, sandboxed
 from tests.fakes.clock import FakeClock
 from tests.fakes.memory import MemoryRecords
 
@@ -72,10 +70,14 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
         yield Kept(state, other, clock, lambda: _events(path))
 
 
-def account(sandbox: Sandbox) -> AccountClients:
-    """Return the clients of the sandbox's account."""
-    key = AccessKey(Secret(sandbox.access_key_id), Secret(sandbox.access_key_secret))
-    return AccountClients(Site.CHINA, key, ApiEndpoints(sandbox.api_url, sandbox.api_url))
+@pytest.fixture(params=["fake", "sandbox"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """Return a platinum instance out of the box."""
+    if request.param == "fake":
+        yield pretended()
+        return
+    with sandboxed(tmp_path) as place:
+        yield place
 
 
 def _events(path: Path) -> list[Event]:

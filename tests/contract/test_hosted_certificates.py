@@ -25,7 +25,7 @@ from provisioner.model.secret import Secret
 from provisioner.pki.reading import leaf_of
 from provisioner.ports import CertificateRemoval, HostedCertificates
 from provisioner.sandbox import Sandbox
-from tests.contract.conftest import account
+from tests.contract.place import account
 from tests.fakes.authorities import Made, good, make
 from tests.fakes.clock import FakeClock
 from tests.fakes.memory import MemoryHosting

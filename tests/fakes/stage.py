@@ -197,7 +197,8 @@ class _Identified(dict[str, bytes]):
 
     def __getitem__(self, identifier: str) -> bytes:
         hosted = self._stage.hosting.by_identifier(identifier)
-        assert hosted is not None
+        if hosted is None:
+            raise KeyError(identifier)
         return next(der for der in self._stage.pki.known if _sha256(der) == hosted.sha256)
 
 
