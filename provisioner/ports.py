@@ -32,7 +32,7 @@ class Clock(Protocol):
         """Return seconds that only grow, for budgets."""
 
     def sleep(self, seconds: float) -> None:
-        """Wait. Raises ``InterruptedRunError`` as soon as the process is asked to stop."""
+        """Wait. ``KeyboardInterrupt`` passes through as soon as the process is asked to stop."""
 
 
 class HostedCertificates(Protocol):

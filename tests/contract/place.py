@@ -1,4 +1,4 @@
-"""One instance with everything around it, pretended or in the sandbox, for suites of the ports that show or change it."""
+"""One instance with everything around it, pretended or in the sandbox, for suites of the ports around it."""
 
 import contextlib
 import hashlib

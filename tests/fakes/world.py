@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 from provisioner.errors import (
     DeniedError,
@@ -48,8 +49,8 @@ class World:
     """Implements ``EndpointSwitch``, ``Resolver``, ``WireProbe``, ``Canary``, beside ``Directory`` and ``Registry``.
 
     ``effects`` says what the next requests do, one each: ``works``, ``dead``, ``wrong_leaf``, ``anonymous``,
-    ``devices_refused``, ``no_effect``, ``reverts``, ``stuck``, ``rejected``, ``throttled``, ``lost_answer``, ``lost_request``; then
-    everything works.
+    ``devices_refused``, ``no_effect``, ``reverts``, ``stuck``, ``rejected``, ``throttled``, ``lost_answer``,
+    ``lost_request``; then everything works.
 
     A request is acted on ``delay`` seconds after it was accepted; ``busy_at_once`` shows in the status until then.
     ``elsewhere`` says what single addresses show instead: another state, or ``silent``, ``unreachable``, ``no_mqtt``;
@@ -155,7 +156,7 @@ class World:
         if self.unresolved:
             self.unresolved -= 1
             raise UnresolvedError(f"{endpoint.host}: no address: temporary failure; nothing was changed")
-        return self.addresses
+        return tuple(sorted(self.addresses, key=lambda item: (ip_address(item).version, item)))
 
     def look_up(self, name: str) -> NameRecord | None:
         """Return what the DNS says."""
