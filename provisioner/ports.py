@@ -32,7 +32,7 @@ class Clock(Protocol):
         """Return seconds that only grow, for budgets."""
 
     def sleep(self, seconds: float) -> None:
-        """Wait. Raises ``InterruptedRunError`` as soon as the process is asked to stop."""
+        """Wait. ``KeyboardInterrupt`` passes through as soon as the process is asked to stop."""
 
 
 class HostedCertificates(Protocol):
@@ -281,7 +281,7 @@ class History(Protocol):
         """Record that a run began."""
 
     def record(self, event: Event) -> None:
-        """Record one event of a run; ``waiting`` events are not kept."""
+        """Record one event of a run; callers leave out ``waiting`` events, of which there are too many."""
 
     def end(self, run: str, result: InstanceResult, at: datetime) -> None:
         """Record how a run ended on one instance."""

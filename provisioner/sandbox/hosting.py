@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -29,8 +29,9 @@ class Hosted:
     chain_pem: str
     key_pem: str
     leaf: x509.Certificate
-    tags: tuple[tuple[str, str], ...]
-    token: str
+    tags: tuple[tuple[str, str], ...] = ()
+    token: str = ""
+    revoked: bool = False
 
     @property
     def identifier(self) -> str:
@@ -44,6 +45,8 @@ class Hosted:
 
     def status(self) -> str:
         """``CertificateStatus`` as documented; assumed: a certificate is about to expire 30 days before its end."""
+        if self.revoked:
+            return "revoked"
         left = self.leaf.not_valid_after_utc - datetime.now(UTC)
         if left <= timedelta(0):
             return "expired"
@@ -69,6 +72,22 @@ class HostingService:
         """Return a hosted certificate."""
         with self._lock:
             return next((item for item in self._hosted.values() if item.identifier == identifier), None)
+
+    def add(self, name: str, chain_pem: str, key_pem: str) -> str:
+        """Have a certificate hosted since long ago, expired ones too; return its identifier."""
+        leaf = x509.load_pem_x509_certificates(chain_pem.encode())[0]
+        with self._lock:
+            made = Hosted(self._next, name, chain_pem, key_pem, leaf)
+            self._hosted[made.id] = made
+            self._next += 1
+        return made.identifier
+
+    def revoke(self, identifier: str) -> None:
+        """Let a certificate be revoked, as a person does in the console."""
+        found = self.by_identifier(identifier)
+        assert found is not None
+        with self._lock:
+            self._hosted[found.id] = replace(found, revoked=True)
 
     def upload(self, parameters: dict[str, str]) -> Answer:
         """UploadUserCertificate; names are unique in an account (documented)."""
@@ -210,7 +229,7 @@ def _matches(item: Hosted, keyword: str) -> bool:
 
 
 def _in_status(item: Hosted, status: str) -> bool:
-    return item.status() != "expired" if not status else item.status() == status
+    return item.status() not in {"expired", "revoked"} if not status else item.status() == status
 
 
 def _names(certificate: x509.Certificate) -> list[str]:

@@ -195,7 +195,8 @@ def _engine(url: URL) -> Engine:
         cursor = connection.cursor()
         try:
             names = {row[0] for row in cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if not names or tables.intents.name in names:  # the mode stays in the file, which may be another program's
+            (version,) = cursor.execute("PRAGMA user_version").fetchone()
+            if not names or (version and tables.intents.name in names):  # the mode stays in another program's file
                 cursor.execute("PRAGMA journal_mode = WAL")
             cursor.execute("PRAGMA synchronous = FULL")
             cursor.execute("PRAGMA foreign_keys = ON")

@@ -39,7 +39,10 @@ class FileLock:
 
         Raises ``OSError`` when the file can't be used at all.
         """
+        new = not self._path.exists()
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        if new:  # whatever the umask took away
+            self._path.chmod(0o600)
         file = os.fdopen(handle, "r+", encoding="utf-8")
         try:
             _lock(file)

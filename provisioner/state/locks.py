@@ -45,7 +45,7 @@ class FileLocks:
                 raise BusyError(f"{instance}: held by {self._holder(lock)}; nothing was changed")
             self._clock.sleep(_POLL_SECONDS)
         try:
-            self._forget_stop_request(instance)
+            self._forget_stop_request(instance, run)
             yield
         finally:
             lock.release()
@@ -87,13 +87,17 @@ class FileLocks:
             reason = (error.strerror or "unknown reason").lower()
             raise StateError(f"{self._directory}: its locks can't be used: {reason}; nothing was changed") from error
 
-    def _forget_stop_request(self, instance: str) -> None:
+    def _forget_stop_request(self, instance: str, run: str) -> None:
+        """Forget what earlier holders were asked; this one may have been asked since its note can be read."""
+        table = tables.stop_requests
         with self._database.writing() as connection:
-            connection.execute(delete(tables.stop_requests).where(tables.stop_requests.c.instance == instance))
+            connection.execute(delete(table).where(table.c.instance == instance, table.c.holder != run))
 
     def _lock(self, instance: str) -> FileLock:
         try:
-            self._directory.mkdir(mode=0o700, exist_ok=True)
+            if not self._directory.is_dir():
+                self._directory.mkdir(mode=0o700, exist_ok=True)
+                self._directory.chmod(0o700)
         except OSError as error:
             reason = (error.strerror or "unknown reason").lower()
             raise StateError(f"{self._directory}: can't be made: {reason}; nothing was changed") from error

@@ -17,10 +17,12 @@ class DnsAliases:
 
     Args:
         resolver: asks the DNS; with the machine's own name servers when not given.
+        seconds: for the addresses of one kind.
     """
 
-    def __init__(self, resolver: dns.resolver.Resolver | None = None) -> None:
+    def __init__(self, resolver: dns.resolver.Resolver | None = None, seconds: float = _SECONDS) -> None:
         self._given = resolver
+        self._seconds = seconds
 
     def look_up(self, name: str) -> NameRecord | None:
         """Return what the DNS says of a name, None when it says nothing or can't be asked."""
@@ -31,7 +33,7 @@ class DnsAliases:
         found, alias = set(), ""
         for kind in ("A", "AAAA"):
             try:
-                answer = resolver.resolve(name, kind, lifetime=_SECONDS)
+                answer = resolver.resolve(name, kind, lifetime=self._seconds)
             except (dns.exception.DNSException, OSError):
                 continue
             canonical = str(answer.canonical_name).rstrip(".")

@@ -5,6 +5,9 @@ import ssl
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
 from provisioner.model.certificate import (
     AuthorityFacts,
     DistinguishedName,
@@ -141,6 +144,19 @@ class FakePki:
     def private_key_pem(self, certificate_name: str, sha256: str) -> Secret:
         """Return a pretended key."""
         return Secret(f"key of {certificate_name} {sha256}")
+
+    def now(self) -> datetime:
+        """Return the time in this world."""
+        return self._clock.now()
+
+    def belongs(self, private_key: Secret, chain_pem: str) -> bool:
+        """Tell whether a key, a pretended or a real one, is that of a chain's first certificate."""
+        key = private_key.reveal()
+        if key.startswith("key of "):
+            der = ssl.PEM_cert_to_DER_cert(chain_pem.strip())
+            return key.endswith(hashlib.sha256(der).hexdigest())
+        public = load_pem_private_key(key.encode(), None).public_key()
+        return x509.load_pem_x509_certificate(chain_pem.encode()).public_key() == public
 
     def files(self, certificate_name: str, sha256: str) -> MaterialFiles:
         """Return pretended files."""

@@ -75,7 +75,7 @@ class Stage:
         self.world = World(self.clock, _Identified(self), _sha256, attended=attended)
         self.rotating: EndpointSwitch | None = None
         self.rehearsal = FakeRehearsal()
-        self.records = MemoryRecords()
+        self.records = MemoryRecords(self.clock)
         self.events: list[Event] = []
         self.approved: list[Plan] = []
         self.on_event: Callable[[Event], None] | None = None
@@ -197,7 +197,8 @@ class _Identified(dict[str, bytes]):
 
     def __getitem__(self, identifier: str) -> bytes:
         hosted = self._stage.hosting.by_identifier(identifier)
-        assert hosted is not None
+        if hosted is None:
+            raise KeyError(identifier)
         return next(der for der in self._stage.pki.known if _sha256(der) == hosted.sha256)
 
 

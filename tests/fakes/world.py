@@ -3,8 +3,17 @@
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
-from provisioner.errors import RejectedError, ServiceError, UnansweredError, UnresolvedError
+from provisioner.errors import (
+    DeniedError,
+    NotFoundError,
+    RejectedError,
+    ServiceError,
+    ThrottledError,
+    UnansweredError,
+    UnresolvedError,
+)
 from provisioner.model.instance import (
     DeviceCA,
     Edition,
@@ -20,6 +29,7 @@ from tests.fakes.clock import FakeClock
 
 ALIBABA = b"the default certificate"
 ADDRESS = "192.0.2.10"
+INSTANCE = "mqtt-1"
 CANARY = b"the canary's certificate"
 
 
@@ -39,8 +49,8 @@ class World:
     """Implements ``EndpointSwitch``, ``Resolver``, ``WireProbe``, ``Canary``, beside ``Directory`` and ``Registry``.
 
     ``effects`` says what the next requests do, one each: ``works``, ``dead``, ``wrong_leaf``, ``anonymous``,
-    ``devices_refused``, ``no_effect``, ``reverts``, ``stuck``, ``rejected``, ``lost_answer``, ``lost_request``; then
-    everything works.
+    ``devices_refused``, ``no_effect``, ``reverts``, ``stuck``, ``rejected``, ``throttled``, ``lost_answer``,
+    ``lost_request``; then everything works.
 
     A request is acted on ``delay`` seconds after it was accepted; ``busy_at_once`` shows in the status until then.
     ``elsewhere`` says what single addresses show instead: another state, or ``silent``, ``unreachable``, ``no_mqtt``;
@@ -88,7 +98,11 @@ class World:
         if self.attended:
             self.requests.append(target)
             return ("click here",)
+        _require_instance(instance_id)
+        self.require_hosted(target)
         effect = self.effects.pop(0) if self.effects else "works"
+        if effect == "throttled":
+            raise ThrottledError("later", action="Switch", code="FlowControlError")
         if effect == "rejected":
             raise RejectedError("no", action="Switch", code="InvalidParameter")
         self.requests.append(target)
@@ -97,6 +111,13 @@ class World:
         if effect in {"lost_answer", "lost_request"}:
             raise UnansweredError("Switch: no answer", action="Switch")
         return ()
+
+    def require_hosted(self, target: EndpointState) -> None:
+        """Reject a state whose certificate is not hosted."""
+        try:
+            _ = target.mode is Mode.ONE_WAY or self.certificates[target.identifier or ""]
+        except KeyError:
+            raise RejectedError("no", action="Switch", code="CertificateNotFound") from None
 
     def alone(self) -> "Alone":
         """Return a driver for the same endpoint that needs nobody."""
@@ -135,7 +156,7 @@ class World:
         if self.unresolved:
             self.unresolved -= 1
             raise UnresolvedError(f"{endpoint.host}: no address: temporary failure; nothing was changed")
-        return self.addresses
+        return tuple(sorted(self.addresses, key=lambda item: (ip_address(item).version, item)))
 
     def look_up(self, name: str) -> NameRecord | None:
         """Return what the DNS says."""
@@ -183,6 +204,7 @@ class World:
         """Return which clients are online: none while the endpoint is down."""
         self.move()
         self.calls.append("BatchQuerySessionByClientIds")
+        _require_instance(instance_id)
         return frozenset(self.online_clients & set(client_ids)) if self.shown.up else frozenset()
 
     def move(self) -> None:
@@ -204,6 +226,12 @@ class Alone:
 
     def request(self, region: str, instance_id: str, target: EndpointState) -> tuple[str, ...]:
         """Let the endpoint restart into what is asked for."""
+        if target.mode is not Mode.MUTUAL or not target.identifier:
+            raise RejectedError("no", action="SetSniConfig")
+        _require_instance(instance_id)
+        if not self._world.shown.mutual:
+            raise DeniedError("no", action="SetSniConfig", code="InstancePermissionCheckFailed")
+        self._world.require_hosted(target)
         self._world.requests.append(target)
         effect = self._world.effects.pop(0) if self._world.effects else "works"
         if effect != "no_effect":
@@ -225,7 +253,7 @@ class Directory:
         self._world.calls.append("ListInstances")
         if self._world.directory_error is not None:
             raise self._world.directory_error
-        return (Instance("mqtt-1", "one", region, self._world.edition, self._world.status),)
+        return (Instance(INSTANCE, "one", region, self._world.edition, self._world.status),)
 
 
 class Registry:
@@ -240,3 +268,8 @@ class Registry:
         if self._world.device_cas_error is not None:
             raise self._world.device_cas_error
         return self._world.device_cas
+
+
+def _require_instance(instance_id: str) -> None:
+    if instance_id != INSTANCE:
+        raise NotFoundError("no", code="MqttInstanceNotFound")

@@ -189,7 +189,7 @@ def test_a_lost_request_is_not_repeated_blindly(stage: Stage) -> None:
 @pytest.mark.parametrize("trouble", ["lost_answer", "lost_request"])
 def test_an_upload_without_answer_leads_to_one_copy(stage: Stage, trouble: str) -> None:
     """A lost answer leads to looking; a lost request to an error, and the next run uploads."""
-    stage.hosting.trouble = [trouble]
+    stage.hosting.arm(trouble)
     first = stage.apply().outcome
     assert first is (Outcome.CONVERGED if trouble == "lost_answer" else Outcome.FAILED)
     assert stage.apply().outcome.good
@@ -456,12 +456,11 @@ def test_a_run_that_is_asked_to_stop_leaves_a_resumable_request(stage: Stage) ->
 
     def ask(event: Event) -> None:
         if event.kind is EventKind.WAITING:
-            stage.records.locks.asked[NAME] = "run-9"
+            stage.records.locks.ask_to_stop(NAME, "run-9")
 
     stage.on_event = ask
     assert stage.apply().outcome is Outcome.INTERRUPTED
     stage.on_event = None
-    stage.records.locks.asked.clear()
     assert (stage.apply().outcome, stage.world.restarts) == (Outcome.CONVERGED, 1)
 
 

@@ -34,8 +34,11 @@ class Pair:
 
     def results(self, approve: Approve | None = None, *, only_open: bool = False) -> tuple[InstanceResult, ...]:
         """Run ``apply`` on both and return the results."""
-        attempts = [stage._attempt("apply", Permissions()) for stage in (self.first, self.second)]
-        return Fleet(attempts, self.records.locks, "run-1").apply(approve or (lambda _plans: None), only_open=only_open)
+        stages = (self.first, self.second)
+        self.first._runs = self.second._runs = max(stage._runs for stage in stages)
+        attempts = [stage._attempt("apply", Permissions()) for stage in stages]
+        fleet = Fleet(attempts, self.records.locks, attempts[0].journal.run)
+        return fleet.apply(approve or (lambda _plans: None), only_open=only_open)
 
 
 @pytest.fixture
@@ -79,7 +82,7 @@ def test_a_stop_is_heeded_before_the_next_request_is_followed(pair: Pair) -> Non
     """A run that is asked to stop ends, so that the other one gets its lock in time."""
     killed(pair.first)
     killed(pair.second)
-    pair.records.locks.asked[FIRST] = "run-9"
+    pair.first.clock.sleepers.append(lambda: pair.records.locks.ask_to_stop(FIRST, "run-9"))
     began = pair.first.clock.monotonic()
     assert pair.apply()[0] == (FIRST, Outcome.INTERRUPTED)
     assert pair.first.clock.monotonic() - began < 30

@@ -106,7 +106,7 @@ def test_a_previous_certificate_that_is_gone_is_not_gone_back_to(gone: str, rota
     stage.world.effects = ["dead"]
 
     def change() -> None:
-        kept = [item for item in stage.hosting.kept if item is not served]
+        kept = [item for item in stage.hosting.kept if item.id != served.id]
         stage.hosting.kept[:] = kept if gone == "deleted" else [*kept, replace(served, not_after=past)]
 
     stage.world.on_request = change

@@ -63,7 +63,7 @@ def test_a_wait_outlives_trouble_with_the_state() -> None:
     """A restart on its way is followed to its end, and the record is written as soon as it can be."""
     stage = Stage()
     intents = stage.records.intents = Locked()
-    stage.records.locks = Deaf()
+    stage.records.locks = Deaf(stage.clock)
     assert (stage.apply().outcome, intents.trouble) == (Outcome.CONVERGED, 0)
 
 
