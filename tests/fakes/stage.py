@@ -73,6 +73,7 @@ class Stage:
         self.pki = FakePki(self.clock)
         self.hosting = MemoryHosting(self.pki)
         self.world = World(self.clock, _Identified(self), _sha256, attended=attended)
+        self.switch: EndpointSwitch = self.world
         self.rotating: EndpointSwitch | None = None
         self.rehearsal = FakeRehearsal()
         self.records = MemoryRecords(self.clock)
@@ -87,6 +88,7 @@ class Stage:
         """Return another machine for the same instance, with the same authority, its key store and state empty."""
         other = Stage(self.desired)
         other.clock, other.hosting, other.world = self.clock, self.hosting, self.world
+        other.switch = self.switch
         other.pki = FakePki(self.clock, twin=self.pki)
         return other
 
@@ -166,7 +168,7 @@ class Stage:
         )
         kept = self.records
         records = Records(kept.intents, kept.holds, kept.history, kept.locks, kept.leaves, kept.backoffs, self._hear)
-        return Seams(reads, records, world, self.rotating)
+        return Seams(reads, records, self.switch, self.rotating)
 
     def _run(self, command: str, permissions: Permissions, *, only_open: bool = False) -> tuple[InstanceResult, ...]:
         attempt = self._attempt(command, permissions)
