@@ -19,6 +19,7 @@ Belongs here: the classes, their exit codes and default hints. Does not: decidin
     │   ├── ThrottledError          6   it said "later": nothing landed, repeating is safe
     │   └── UnansweredError         6   no usable answer: a write may have landed, so look before repeating
     ├── StateError                  6   the state database can't be read or written
+    ├── OutputError                 6   the result can't be written to stdout
     └── InterruptedRunError       130   stopped on request; resumable
 
 Wording of a message: ``<instance>: <fact, with numbers>; <what was left as it is>``, lower case inside, no full stop.
@@ -68,7 +69,8 @@ class ConfigurationError(UsageError):
 
     def __init__(self, source: str, problems: Sequence[str], *, hint: str | None = None) -> None:
         count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
-        super().__init__(f"{source}: {count}" + "".join(f"\n  {line}" for line in problems), hint=hint)
+        lines = "".join(f"\n  {line}" for line in problems)
+        super().__init__(f"{source}: {count}; nothing was changed{lines}", hint=hint)
         self.source = source
         self.problems = tuple(problems)
 
@@ -170,6 +172,13 @@ class StateError(ProvisionerError):
 
     exit_code = 6
     default_hint = "check the path in `state`, its permissions, and the free space"
+
+
+class OutputError(ProvisionerError):
+    """The result cannot be written to stdout; whatever the command did stands."""
+
+    exit_code = 6
+    default_hint = "check where stdout goes; provisioner status shows how things stand"
 
 
 class InterruptedRunError(ProvisionerError):

@@ -9,12 +9,14 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
-from provisioner.model.certificate import AuthorityFacts, HostedCertificate, Leaf, Material, Specification
+from provisioner.model.certificate import AuthorityFacts, HostedCertificate, Leaf, Material, MaterialFiles
+from provisioner.model.desired import Wanted
 from provisioner.model.event import Event
-from provisioner.model.instance import DeviceCA, Endpoint, EndpointState, Instance
-from provisioner.model.intent import Hold, Intent
+from provisioner.model.instance import DeviceCA, Endpoint, EndpointState, Instance, NameRecord
+from provisioner.model.intent import Backoff, Hold, Intent
 from provisioner.model.outcome import InstanceResult
 from provisioner.model.reading import AddressReading, CanaryResult
+from provisioner.model.rehearsal import RehearsedSession
 from provisioner.model.secret import Secret
 
 EventSink = Callable[[Event], None]
@@ -56,6 +58,16 @@ class HostedCertificates(Protocol):
         """Return what the service made of an upload, the private key filtered out by the service."""
 
 
+class CertificateRemoval(Protocol):
+    """Removal from Certificate Management Service."""
+
+    def delete(self, number: int) -> None:
+        """Delete a hosted certificate by the service's number.
+
+        Idempotent: one that is gone already is no error. After ``UnansweredError``, ``HostedCertificates.find`` tells.
+        """
+
+
 class Instances(Protocol):
     """The instance directory."""
 
@@ -68,6 +80,55 @@ class DeviceCAs(Protocol):
 
     def list(self, region: str, instance_id: str) -> tuple[DeviceCA, ...]:
         """Return all of them. Raises ``RejectedError`` where edition or permission keep the service from saying."""
+
+
+class Sessions(Protocol):
+    """Sessions of device clients."""
+
+    def online(self, region: str, instance_id: str, client_ids: tuple[str, ...]) -> frozenset[str]:
+        """Return which of the clients are online; each one asked for is billed. Raises ``ServiceError``."""
+
+
+class DeviceCARegistry(Protocol):
+    """Changes to the CAs registered with an instance; each takes effect for new logins, without a restart.
+
+    A ``RejectedError`` or ``ThrottledError`` means that nothing landed. After an ``UnansweredError`` ``DeviceCAs.list``
+    tells whether the call did.
+    """
+
+    def register_code(self, region: str, instance_id: str) -> str:
+        """Return a code to be put into a certificate that the CA signs, as proof that its key is at hand.
+
+        Registers nothing and may be asked again; a code may end the one before it.
+        """
+
+    def register(self, region: str, instance_id: str, name: str, certificate_pem: str, verification_pem: str) -> str:
+        """Register a CA, active from then on, and return the service's text for its serial number.
+
+        Not idempotent: a CA that is there already is rejected, and a code is good for one registration. After an
+        ``UnansweredError`` look for the certificate itself in ``DeviceCAs.list``; repeat with a new code only.
+        """
+
+    def activate(self, region: str, instance_id: str, serial: str) -> None:
+        """Let devices of a registered CA log in again. Idempotent; the listed status tells whether it landed."""
+
+    def deactivate(self, region: str, instance_id: str, serial: str) -> None:
+        """Refuse devices of a registered CA. Idempotent; the listed status tells whether it landed."""
+
+
+class DeviceAuthority(Protocol):
+    """A CA that signs devices' certificates, with its key at hand."""
+
+    @property
+    def certificate(self) -> Leaf:
+        """What its certificate says of itself."""
+
+    @property
+    def certificate_pem(self) -> str:
+        """Its certificate alone."""
+
+    def verification_pem(self, code: str, now: datetime) -> str:
+        """Return a certificate that carries a registration code, signed by the CA; its own key is kept nowhere."""
 
 
 class EndpointSwitch(Protocol):
@@ -92,6 +153,13 @@ class Resolver(Protocol):
         """Return the addresses of the endpoint, sorted, asked anew each time. Raises ``UnresolvedError``."""
 
 
+class Aliases(Protocol):
+    """The DNS, beyond addresses."""
+
+    def look_up(self, name: str) -> NameRecord | None:
+        """Return what the DNS says of a name, None when it says nothing or can't be asked."""
+
+
 class WireProbe(Protocol):
     """A client without certificate that looks at one address."""
 
@@ -102,21 +170,47 @@ class WireProbe(Protocol):
 class Canary(Protocol):
     """A real device session."""
 
+    @property
+    def chain_pem(self) -> str:
+        """The device certificate, then the rest of its chain, without the key. Raises ``UnusableError``."""
+
     def attempt(self, endpoint: Endpoint, address: str) -> CanaryResult:
         """Connect with the device certificate, log in, and send a message to itself where a topic is configured."""
 
 
-class CertificateIssuer(Protocol):
-    """The owner's CA at work."""
+class Rehearsal(Protocol):
+    """The switch on loopback, before it is asked for."""
 
-    def authority(self) -> AuthorityFacts:
-        """Return what is known of the CA. Raises ``UnusableError``."""
+    def rehearse(
+        self, names: tuple[str, ...], files: MaterialFiles, device_cas_pem: tuple[str, ...]
+    ) -> tuple[RehearsedSession, ...]:
+        """Serve the files and connect to them for each name, in TLS 1.2 and in TLS 1.3; never raises for what is found.
+
+        The canary's certificate is demanded where one is configured and device CAs are given; none given means that
+        they are unknown. Nothing is sent anywhere, and nothing goes on when this returns.
+        """
+
+
+class CertificateIssuer(Protocol):
+    """Where certificates come from: the owner's CA at work, or files that the owner bought."""
+
+    def authority(self) -> AuthorityFacts | None:
+        """Return what is known of the CA, None where there is none. Raises ``UnusableError``."""
 
     def signed(self, certificate_der: bytes) -> bool:
         """Tell whether the CA's key signed this certificate."""
 
-    def issue(self, specification: Specification) -> Leaf:
-        """Make a key and a certificate, keep both in the key store, and return the leaf. Raises ``UnusableError``."""
+    def pinned_chain(self) -> tuple[bytes, ...]:
+        """Return the certificates that the owner's files hold now in DER, leaf first; none where they are issued.
+
+        Raises ``UnusableError``.
+        """
+
+    def issue(self, wanted: Wanted) -> Leaf:
+        """Make a key and a certificate, or take in the files; keep both in the key store and return the leaf.
+
+        Raises ``UnusableError``.
+        """
 
 
 class KeyStore(Protocol):
@@ -134,12 +228,24 @@ class KeyStore(Protocol):
     def private_key_pem(self, certificate_name: str, sha256: str) -> Secret:
         """Return the key as unencrypted PKCS#8 PEM. Raises ``UnusableError``."""
 
+    def files(self, certificate_name: str, sha256: str) -> MaterialFiles:
+        """Return the files themselves, for a server that loads them. Raises ``UnusableError`` when they aren't here."""
+
 
 class CertificateReader(Protocol):
     """Reads certificates that came from outside."""
 
     def read(self, certificate_der: bytes) -> Leaf:
         """Return what a certificate says of itself. Raises ``UnusableError``."""
+
+    def issuers(self, chain: tuple[bytes, ...]) -> frozenset[str]:
+        """Return which keys signed the certificates of a chain, by name and key identifier; none for malformed ones."""
+
+    def chains_to(self, chain_pem: str, ca_pem: str) -> bool:
+        """Tell whether the first certificate of a chain leads to a CA, through the others where needed; dates aside.
+
+        False for a CA that can't be read. Raises ``UnusableError`` when the chain can't be.
+        """
 
 
 class Intents(Protocol):
@@ -186,8 +292,40 @@ class History(Protocol):
     def previous(self, instance: str) -> EndpointState | None:
         """Return the state before the latest verified one."""
 
-    def knows_leaf(self, instance: str, sha256: str) -> bool:
-        """Tell whether this leaf was ever the target of an intent or a verified state here."""
+    def latest(self, instance: str) -> tuple[EndpointState, ...]:
+        """Return the latest verified state and the one before it, as far as they are recorded."""
+
+
+class Leaves(Protocol):
+    """The leaves that this state has worked with, on whichever instance."""
+
+    def meet(self, sha256: str, at: datetime) -> None:
+        """Record that this state works with a leaf."""
+
+    def knows(self, sha256_begin: str) -> bool:
+        """Tell whether this state has worked with a leaf whose SHA-256 begins so."""
+
+    def distrust(self, sha256: str, at: datetime) -> None:
+        """Record that an endpoint was taken back from a leaf."""
+
+    def trust(self, sha256: str) -> None:
+        """Record that a leaf was verified on an endpoint."""
+
+    def distrusted(self, sha256: str) -> bool:
+        """Tell whether an endpoint was taken back from a leaf that was not verified since."""
+
+
+class Backoffs(Protocol):
+    """Instances that unattended runs leave alone for a while after failures of the service."""
+
+    def get(self, instance: str) -> Backoff | None:
+        """Return the back-off of an instance."""
+
+    def put(self, backoff: Backoff) -> None:
+        """Place or replace the back-off of an instance."""
+
+    def clear(self, instance: str) -> None:
+        """Lift the back-off; nothing happens when there is none."""
 
 
 class Locks(Protocol):

@@ -6,15 +6,18 @@ parameters.
 
 from provisioner.alibaba.certificates import AlibabaHostedCertificates
 from provisioner.alibaba.clients import AccessKey, AccountClients, ApiEndpoints, Site
-from provisioner.alibaba.device_cas import AlibabaDeviceCAs
+from provisioner.alibaba.device_cas import AlibabaDeviceCARegistry, AlibabaDeviceCAs
 from provisioner.alibaba.instances import AlibabaInstances
+from provisioner.alibaba.sessions import AlibabaSessions
 
 __all__ = [
     "AccessKey",
     "AccountClients",
+    "AlibabaDeviceCARegistry",
     "AlibabaDeviceCAs",
     "AlibabaHostedCertificates",
     "AlibabaInstances",
+    "AlibabaSessions",
     "ApiEndpoints",
     "Site",
 ]

@@ -1,6 +1,7 @@
 """Hosted certificates in Certificate Management Service."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from provisioner.alibaba import fields
@@ -12,12 +13,13 @@ from provisioner.model.secret import Secret
 
 _PAGE = 100
 _MOST_PAGES = 50
+_LONGEST_NUMBER = 20
 _CURRENT = ("issued", "willExpire", "expired")
 TAG = ("created-by", "provisioner")
 
 
 class AlibabaHostedCertificates:
-    """Implements ``ports.HostedCertificates``.
+    """Implements ``ports.HostedCertificates`` and ``ports.CertificateRemoval``.
 
     ListCertificates is the listing: it searches by name and tells ``CertIdentifier``. The older one hides expired
     certificates (documented), which then collide by name.
@@ -44,7 +46,7 @@ class AlibabaHostedCertificates:
     def by_identifier(self, identifier: str) -> HostedCertificate | None:
         """Return the hosted certificate with this ``CertIdentifier``, with fingerprints, or None."""
         number, _, _ = identifier.partition("-")
-        if not number.isdigit():
+        if not (number.isascii() and number.isdigit() and len(number) < _LONGEST_NUMBER):
             return None
         try:
             found = self.read_back(int(number))
@@ -97,7 +99,13 @@ class AlibabaHostedCertificates:
             not_before=fields.milliseconds(answer.get("NotBefore")),
             not_after=fields.milliseconds(answer.get("NotAfter")),
             status="expired" if str(answer.get("Expired")).lower() == "true" else "issued",
+            tagged=_tagged(answer.get("Tags")),
         )
+
+    def delete(self, number: int) -> None:
+        """Delete a hosted certificate by the service's number; one that is gone already is no error."""
+        with suppress(NotFoundError):
+            self._call(Call("DeleteUserCertificate", CAS_VERSION, query={"CertId": number}))
 
     def _listed(self, keyword: str, statuses: Iterable[str]) -> list[HostedCertificate]:
         found: dict[int, HostedCertificate] = {}
@@ -150,7 +158,20 @@ def _hosted(item: dict[str, Any], status: str) -> HostedCertificate | None:
         not_before=fields.milliseconds(item.get("NotBefore")),
         not_after=fields.milliseconds(item.get("NotAfter")),
         status=status,
+        products=_products(item.get("UsingProductList")),
     )
+
+
+def _products(value: object) -> tuple[str, ...]:
+    """Return the products in a list of texts or of objects; the documents show neither."""
+    listed = value if isinstance(value, list) else [value] if value else []
+    names = (item.get("ProductName") or item.get("Product") if isinstance(item, dict) else item for item in listed)
+    return tuple(fields.text(name) or "a product" for name in names)
+
+
+def _tagged(value: object) -> bool:
+    items = value if isinstance(value, list) else []
+    return any(isinstance(item, dict) and (item.get("TagKey"), item.get("TagValue")) == TAG for item in items)
 
 
 def _names(values: Iterable[object]) -> tuple[str, ...]:

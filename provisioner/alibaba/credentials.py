@@ -11,7 +11,6 @@ from provisioner.errors import CredentialsError
 
 _DMI = Path("/sys/class/dmi/id")
 _ROLE = "ALIBABA_CLOUD_ECS_METADATA"
-_DISABLED = "ALIBABA_CLOUD_ECS_METADATA_DISABLED"
 
 
 def default_credentials(dmi: Path = _DMI) -> Any:  # noqa: ANN401  the SDK ships no types
@@ -23,11 +22,12 @@ def default_credentials(dmi: Path = _DMI) -> Any:  # noqa: ANN401  the SDK ships
     Raises:
         CredentialsError: the chain found nothing.
     """
-    if not on_alibaba(dmi) and not os.environ.get(_ROLE):
-        os.environ.setdefault(_DISABLED, "true")
-    # The package reads the environment when it is imported.
-    from alibabacloud_credentials.client import Client  # noqa: PLC0415
+    from alibabacloud_credentials.client import Client  # noqa: PLC0415  200 ms
+    from alibabacloud_credentials.utils import auth_util  # noqa: PLC0415
 
+    if not on_alibaba(dmi) and not os.environ.get(_ROLE):
+        # The package read the environment when it was imported, which the SDK does: too late to set a variable.
+        auth_util.environment_ecs_metadata_disabled = "true"
     logging.getLogger("alibabacloud_credentials").addHandler(logging.NullHandler())
     found: Any = None
     with contextlib.redirect_stderr(io.StringIO()):

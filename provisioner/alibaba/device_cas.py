@@ -1,10 +1,11 @@
-"""Device CAs of an instance of ApsaraMQ for MQTT."""
+"""Device CAs of an instance of ApsaraMQ for MQTT: looking at them, and changing them."""
 
 from collections.abc import Iterator
 
 from provisioner.alibaba import fields
 from provisioner.alibaba.clients import MQTT_VERSION, AccountClients, Call
 from provisioner.alibaba.failures import require_success
+from provisioner.errors import UnansweredError
 from provisioner.model.instance import DeviceCA
 
 _ACTION = "ListCaCertificate"
@@ -39,3 +40,40 @@ class AlibabaDeviceCAs:
                 )
             if len(items) < _PAGE:  # the documented total is ambiguous
                 return
+
+
+class AlibabaDeviceCARegistry:
+    """Implements ``ports.DeviceCARegistry``. Nothing in these calls is secret, so they travel as documented."""
+
+    def __init__(self, clients: AccountClients) -> None:
+        self._clients = clients
+
+    def register_code(self, region: str, instance_id: str) -> str:
+        """Return a code to be put into a certificate that the CA signs; see ``ports.DeviceCARegistry``."""
+        return self._asked("RegisterCode", region, "GetRegisterCode", {"MqttInstanceId": instance_id}, method="GET")
+
+    def register(self, region: str, instance_id: str, name: str, certificate_pem: str, verification_pem: str) -> str:
+        """Register a CA, active from then on, and return the service's text for its serial number."""
+        query: dict[str, object] = {
+            "MqttInstanceId": instance_id,
+            "CaName": name,
+            "CaContent": certificate_pem,
+            "VerificationContent": verification_pem,
+        }
+        return self._asked("Sn", region, "RegisterCaCertificate", query)
+
+    def activate(self, region: str, instance_id: str, serial: str) -> None:
+        """Let devices of a registered CA log in again."""
+        self._asked("Sn", region, "ActiveCaCertificate", {"MqttInstanceId": instance_id, "Sn": serial})
+
+    def deactivate(self, region: str, instance_id: str, serial: str) -> None:
+        """Refuse devices of a registered CA."""
+        self._asked("Sn", region, "InactivateCaCertificate", {"MqttInstanceId": instance_id, "Sn": serial})
+
+    def _asked(self, field: str, region: str, action: str, query: dict[str, object], method: str = "POST") -> str:
+        answer = self._clients.mqtt(region, Call(action, MQTT_VERSION, method=method, query=query))
+        require_success(action, answer)
+        found = fields.text(answer.get(field))
+        if not found:
+            raise UnansweredError(f"{action}: the answer lacks {field}", action=action)
+        return found

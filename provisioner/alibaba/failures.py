@@ -7,6 +7,7 @@ service says is cleaned and shortened.
 import re
 from typing import Any
 
+from provisioner.alibaba.explained import EXPLAINED
 from provisioner.errors import (
     DeniedError,
     IdentityError,
@@ -23,6 +24,7 @@ from provisioner.errors import (
 _TABLE: tuple[tuple[str, type[ServiceError]], ...] = (
     (r"FlowControlError|Throttling(\..*)?|SystemOverFlow|OperationDenied\.SystemUpgrading|ServiceBusy", ThrottledError),
     (r"InternalError|InternalServerError|ServiceUnavailable(\..*)?|SystemError|UnknownError", UnansweredError),
+    (r"GetCaNumError", UnansweredError),
     (r"NameRepeat|ParamRepeat|AlreadyExists(\..*)?|CertificatePrivateKey\.Existed", NameTakenError),
     (r"InvalidAccessKeyId(\..*)?|SignatureDoesNotMatch|IncompleteSignature|InvalidAccessKeySecret", IdentityError),
     (r"(IllegalTimestamp|InvalidTimeStamp(\..*)?|InvalidSecurityToken(\..*)?|MissingSecurityToken)", IdentityError),
@@ -36,10 +38,22 @@ _PERMISSIONS = {
     "UploadUserCertificate": "yundun-cert:UploadUserCertificate",
     "GetUserCertificateDetail": "yundun-cert:GetUserCertificateDetail",
     "ListCertificates": "yundun-cert:ListCertificates",
+    "DeleteUserCertificate": "yundun-cert:DeleteUserCertificate",
+    "BatchQuerySessionByClientIds": "mq:BatchQuerySessionByClientIds and mq:MqttInstanceAccess",
+    "SetSniConfig": "mq:SetSniConfig and mq:MqttInstanceAccess",
     "ListInstances": "mq:ListInstances",
     "ListCaCertificate": "mq:ListCaCertificate and mq:MqttInstanceAccess",
+    "GetRegisterCode": "mq:GetRegisterCode and mq:MqttInstanceAccess",
+    "RegisterCaCertificate": "mq:RegisterCa and mq:MqttInstanceAccess",  # irregular, as documented
+    "ActiveCaCertificate": "mq:ActiveCaCertificate and mq:MqttInstanceAccess",
+    "InactivateCaCertificate": "mq:InactivateCaCertificate and mq:MqttInstanceAccess",
 }
+_EDITION = "the instance must be platinum (on some pages professional too), and "
 _LONGEST = 200
+# A URL may hold parameters; PEM, and any run as long as a line of it, may be a key. What follows one may belong to it.
+_SECRETIVE = re.compile(r"https?://\S+|(?:-----BEGIN|[A-Za-z0-9+/=%_-]{40}).*", re.DOTALL | re.IGNORECASE)
+_DISTRUSTED = "the service's TLS certificate does not verify"
+_DISTRUSTED_HINT = "check account.endpoints, and whether a proxy breaks TLS open between here and the service"
 
 
 def failure_of(action: str, error: Exception) -> ServiceError:
@@ -51,7 +65,10 @@ def failure_of(action: str, error: Exception) -> ServiceError:
     """
     code = _text(error, "code")
     if not code or code == "None":
-        return UnansweredError(f"{action}: no usable answer: {_transport(error)}", action=action)
+        words = _transport(error)
+        if words == _DISTRUSTED:  # nothing was sent, and nothing but the configuration or a proxy can change that
+            return RejectedError(f"{action}: not sent: {words}", action=action, hint=_DISTRUSTED_HINT)
+        return UnansweredError(f"{action}: no usable answer: {words}", action=action)
     data = getattr(error, "data", None)
     said = data.get("Message") or data.get("message") if isinstance(data, dict) else None
     return coded(action, code, said if isinstance(said, str) else "", _text(error, "request_id"))
@@ -77,9 +94,13 @@ def coded(action: str, code: str, said: str, request_id: str) -> ServiceError:
         )
     kind = next((kind for pattern, kind in _TABLE if re.fullmatch(pattern, code, re.IGNORECASE)), RejectedError)
     message = f"{action}: {code}"
-    if kind is not IdentityError and clean(said):  # answers about signatures quote what was signed
+    explained = EXPLAINED.get(code)
+    if explained is not None:
+        message += f": {explained.words}"
+    elif kind is not IdentityError and clean(said):  # answers about signatures quote what was signed
         message += f": {clean(said)[:_LONGEST]}"
-    return kind(message, action=action, code=code, request_id=clean(request_id)[:64], hint=_hint(kind, action, code))
+    hint = explained.hint if explained else _hint(kind, action, code)
+    return kind(message, action=action, code=code, request_id=clean(request_id)[:64], hint=hint)
 
 
 def require_success(action: str, body: dict[str, Any]) -> None:
@@ -95,8 +116,8 @@ def require_success(action: str, body: dict[str, Any]) -> None:
 
 
 def clean(text: str) -> str:
-    """Return text from outside on one line, without control characters and without anything that looks like PEM."""
-    text = re.sub(r"-----BEGIN.*", "[removed]", text, flags=re.DOTALL)
+    """Return text from outside on one line, without control characters, URLs, and anything that may be a key."""
+    text = _SECRETIVE.sub("[removed]", text)
     return " ".join("".join(item if item.isprintable() else " " for item in text).split())
 
 
@@ -106,7 +127,8 @@ def _hint(kind: type[ServiceError], action: str, code: str) -> str | None:
     if kind is IdentityError:
         return "check the access key's id and secret"
     if kind is DeniedError and action in _PERMISSIONS:
-        return f"the RAM policy needs {_PERMISSIONS[action]}; see the README"
+        edition = _EDITION if code.startswith("InstancePermissionCheck") else ""
+        return f"{edition}the RAM policy needs {_PERMISSIONS[action]}; see the README"
     return None
 
 
@@ -122,7 +144,7 @@ def _transport(error: Exception) -> str:
         ("refused", "connection refused"),
         ("name or service", "its name does not resolve"),
         ("resolve", "its name does not resolve"),
-        ("certificate verify", "its TLS certificate does not verify"),
+        ("certificate verify", _DISTRUSTED),
         ("timed out", "no answer in time"),
         ("reset", "the connection was reset"),
         ("aborted", "the connection was closed"),

@@ -2,12 +2,13 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import typer
 
 from provisioner.cli.output import err
-from provisioner.errors import RefusedError, UsageError
+from provisioner.errors import InterruptedRunError, RefusedError, UsageError
 from provisioner.model.secret import Secret
 from provisioner.reporting.layout import print_item
 
@@ -23,6 +24,7 @@ def confirm(question: str, *, assume_yes: bool, what_for: str) -> None:
     Raises:
         UsageError: there is no terminal to ask on, and no ``--yes``.
         RefusedError: the answer was no.
+        InterruptedRunError: it was Ctrl-C, or the terminal went away.
     """
     if assume_yes:
         return
@@ -31,7 +33,11 @@ def confirm(question: str, *, assume_yes: bool, what_for: str) -> None:
     *before, last = question.splitlines()
     for line in before:
         print_item(err, "", line)
-    if not typer.confirm(last, default=False, err=True):
+    try:
+        agreed = typer.confirm(last, default=False, err=True)
+    except typer.Abort:
+        raise InterruptedRunError("interrupted at the question; nothing was changed", hint="provisioner plan") from None
+    if not agreed:
         raise RefusedError("declined; nothing was changed", hint="provisioner plan")
 
 
@@ -47,17 +53,14 @@ def passphrase(environment: str | None, file: Path | None, *, none: bool) -> Sec
         UsageError: not exactly one way was named and there is no terminal, or it is empty.
     """
     if sum((environment is not None, file is not None, none)) > 1:
-        raise UsageError("name one of --passphrase-env, --passphrase-file and --no-passphrase")
+        raise UsageError(
+            "--passphrase-env, --passphrase-file and --no-passphrase exclude each other; nothing was changed",
+            hint="name one of them",
+        )
     if none:
         return None
-    text = ""
-    if environment is not None:
-        text = os.environ.get(environment, "")
-    elif file is not None:
-        try:
-            text = file.read_text(encoding="utf-8").rstrip("\r\n")
-        except OSError as error:
-            raise UsageError(f"{file}: the passphrase can't be read: {error.strerror}") from None
+    if environment is not None or file is not None:
+        text = _referred(environment, file)
     elif sys.stdin.isatty():
         text = typer.prompt("Passphrase of the CA's key", hide_input=True, confirmation_prompt=True, err=True)
     else:
@@ -68,3 +71,40 @@ def passphrase(environment: str | None, file: Path | None, *, none: bool) -> Sec
     if not text:
         raise UsageError("the passphrase is empty; nothing was changed", hint="--no-passphrase to go without")
     return Secret(text)
+
+
+def known_passphrase(environment: str | None, file: Path | None, prompt: str) -> Callable[[], Secret | None]:
+    """Return what gives the passphrase of a key that has one: from a variable, a file, or asked once on a terminal.
+
+    Nothing is read or asked before the passphrase is needed; without a terminal there is none.
+
+    Args:
+        environment: name of a variable that holds it.
+        file: file that holds it.
+        prompt: what a person is asked.
+
+    Raises:
+        UsageError: two ways were named; when called, what was named can't be read or is empty.
+    """
+    if environment is not None and file is not None:
+        raise UsageError("name one of --passphrase-env and --passphrase-file")
+
+    def give() -> Secret | None:
+        if environment is not None or file is not None:
+            text = _referred(environment, file)
+            if not text:
+                raise UsageError(f"{environment or file}: the passphrase is empty or not set; nothing was changed")
+            return Secret(text)
+        return Secret(typer.prompt(prompt, hide_input=True, err=True)) if sys.stdin.isatty() else None
+
+    return give
+
+
+def _referred(environment: str | None, file: Path | None) -> str:
+    if environment is not None or file is None:
+        return os.environ.get(environment or "", "")
+    try:
+        return file.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise UsageError(f"{file}: the passphrase can't be read: {reason}") from None

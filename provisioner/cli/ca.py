@@ -1,6 +1,5 @@
 """``provisioner ca``."""
 
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,8 +9,8 @@ import typer
 from provisioner.cli.asking import passphrase
 from provisioner.cli.help import App
 from provisioner.cli.options import JsonOption, configuration_of
-from provisioner.cli.output import out, print_json
-from provisioner.model.certificate import DistinguishedName, KeyType
+from provisioner.cli.output import out, print_json, write
+from provisioner.model.certificate import KeyType
 
 if TYPE_CHECKING:
     from provisioner.settings.conversion import LoadedSettings
@@ -52,19 +51,24 @@ def create(
     from provisioner.errors import UsageError
     from provisioner.pki import create_authority
     from provisioner.runs.system_clock import SystemClock
+    from provisioner.settings import load_subject
 
     if (certificate is None) != (private_key is None):
-        raise UsageError("--certificate and --private-key come together")
+        raise UsageError("--certificate and --private-key come together; nothing was changed", hint="name both")
     if certificate is None or private_key is None:
         loaded = _loaded(context)
         found = loaded.authority()
         if found.private_key is None:
-            raise UsageError("authority.private_key is not configured", hint="name it, or use --private-key")
+            raise UsageError(
+                "authority.private_key is not configured; nothing was changed",
+                hint="name it, or use --certificate and --private-key",
+            )
         certificate, private_key = loaded.path(found.certificate), loaded.path(found.private_key)
+    subject = load_subject({"country": country, "organization": organization, "common_name": common_name})
     secret = passphrase(passphrase_env, passphrase_file, none=no_passphrase)
     leaf = create_authority(
         key=key,
-        subject=DistinguishedName(country=country, organization=organization, common_name=common_name),
+        subject=subject,
         valid_for=timedelta(days=valid_days),
         certificate=certificate,
         private_key=private_key,
@@ -106,7 +110,7 @@ def show(
     loaded = _loaded(context)
     authority = Authority(loaded.path(loaded.authority().certificate))
     if bundle:
-        sys.stdout.write(authority.bundle_pem())
+        write(authority.bundle_pem())
         return
     facts = authority.facts()
     leaf = facts.certificate

@@ -1,6 +1,6 @@
 """The composition root: from a configuration to attempts with real adapters. The only place that knows all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -9,27 +9,45 @@ from typing import Self
 from provisioner.alibaba import (
     AccessKey,
     AccountClients,
+    AlibabaDeviceCARegistry,
     AlibabaDeviceCAs,
     AlibabaHostedCertificates,
     AlibabaInstances,
+    AlibabaSessions,
     ApiEndpoints,
     Site,
 )
-from provisioner.alibaba.switches import ApiCall, ConsoleSwitch, OpenApiSwitch
+from provisioner.alibaba.switches import ApiCall, ConsoleSwitch, OpenApiSwitch, SniSwitch
 from provisioner.errors import UnusableError
+from provisioner.model.certificate import MaterialFiles
 from provisioner.model.instance import Mode
-from provisioner.pki import Authority, DerCertificateReader, FileKeyStore, LocalIssuer
+from provisioner.model.rehearsal import RehearsedSession
+from provisioner.pki import (
+    Authority,
+    BundleImporter,
+    DerCertificateReader,
+    FileKeyStore,
+    FilesIssuer,
+    HostedSource,
+    LocalIssuer,
+)
 from provisioner.planning.checks import Permissions
-from provisioner.ports import Canary, EndpointSwitch, EventSink, each
+from provisioner.ports import Canary, CertificateIssuer, DeviceCARegistry, EndpointSwitch, EventSink, Rehearsal, each
 from provisioner.runs.attempt import Attempt
-from provisioner.runs.seams import Reads, Records, Seams
+from provisioner.runs.looking import Looker
+from provisioner.runs.pruning import Place, Pruner
+from provisioner.runs.rollback import ONE_WAY, Rollback
+from provisioner.runs.seams import Reads, Records, Seams, Source
 from provisioner.runs.system_clock import SystemClock
 from provisioner.settings import load_settings
+from provisioner.settings.certificate_schema import FilesCertificate, IssuedCertificate
+from provisioner.settings.instance_schema import InstanceSettings
 from provisioner.settings.schema import ApiCall as ApiCallSettings
-from provisioner.settings.schema import InstanceSettings
 from provisioner.state import open_state
+from provisioner.wire.aliases import DnsAliases
 from provisioner.wire.canary import Device, PahoCanary
 from provisioner.wire.probe import StdlibWireProbe
+from provisioner.wire.rehearsal import DeviceCertificate, LoopbackRehearsal
 from provisioner.wire.resolver import SystemResolver
 
 
@@ -61,14 +79,45 @@ class Composition:
         """Return the named instances, all when none is named. Raises ``UsageError``."""
         return self.loaded.instance_names(names)
 
+    def unattended(self) -> list[str]:
+        """Return the instances that may be rotated with nobody watching."""
+        return [name for name, item in self.loaded.settings.instances.items() if item.unattended]
+
     def attempt(
         self, name: str, run: str, command: str, permissions: Permissions, *, resuming: bool = False
     ) -> Attempt:
         """Return an attempt on an instance."""
         return Attempt(self.loaded.desired(name), self.seams(name), run, command, permissions, resuming=resuming)
 
-    def seams(self, name: str) -> Seams:
-        """Return the ports of a run on an instance."""
+    def rollback(self, name: str, run: str, to: str | None) -> tuple[Attempt, Rollback]:
+        """Return what takes an instance back.
+
+        To one-way no canary goes along: nothing that lies with the certificates may stand in that way.
+        """
+        seams = self.seams(name, canary=to != ONE_WAY)
+        attempt = Attempt(self.loaded.desired(name), seams, run, "rollback", Permissions())
+        return attempt, Rollback(attempt, seams, to)
+
+    def pruner(self) -> Pruner:
+        """Return what deletes hosted certificates that nobody needs."""
+        hosted = AlibabaHostedCertificates(self._clients)
+        places = []
+        for name in self.loaded.settings.instances:
+            desired = self.loaded.desired(name)
+            domains = [item.domain for item in desired.domains]
+            places.append(Place(desired, Looker(desired.endpoint, self.seams(name).reads, domains)))
+        return Pruner(
+            self.loaded.settings.account.name_prefix,
+            places,
+            hosted=hosted,
+            removal=hosted,
+            intents=self.state.intents,
+            history=self.state.history,
+            clock=self.clock,
+        )
+
+    def seams(self, name: str, *, canary: bool = True) -> Seams:
+        """Return the ports of a run on an instance, without its canary where it is not wanted."""
         instance = self.loaded.settings.instances[name]
         reads = Reads(
             hosted=AlibabaHostedCertificates(
@@ -76,17 +125,67 @@ class Composition:
             ),
             instances=self._instances,
             device_cas=AlibabaDeviceCAs(self._clients),
+            sessions=AlibabaSessions(self._clients, self.clock),
             resolver=SystemResolver(),
+            aliases=DnsAliases(),
             probe=StdlibWireProbe(),
-            canary=self._canary(name, instance),
-            issuer=LocalIssuer(self._authority, self._key_store, self.clock),
+            canary=self._canary(name, instance) if canary else None,
+            issuer=self._issuer(instance.certificate),
             key_store=self._key_store,
             reader=DerCertificateReader(),
+            rehearsal=self._rehearsal(name, instance, instance.certificate),
             clock=self.clock,
+            sources={
+                certificate: Source(self._issuer(certificate), self._rehearsal(name, instance, certificate))
+                for certificate in instance.domains.values()
+            },
         )
         kept = self.state
-        records = Records(kept.intents, kept.holds, kept.history, kept.locks, self._sink)
-        return Seams(reads, records, self._switch(instance))
+        records = Records(kept.intents, kept.holds, kept.history, kept.locks, kept.leaves, kept.backoffs, self._sink)
+        rotating = SniSwitch(self._clients) if instance.rotate_with == "sni" else None
+        return Seams(reads, records, self._switch(instance), rotating)
+
+    def _issuer(self, certificate: str) -> CertificateIssuer:
+        found = self.loaded.settings.certificates[certificate]
+        if isinstance(found, IssuedCertificate):
+            return LocalIssuer(self._authority, self._key_store, self.clock)
+        if not isinstance(found, FilesCertificate):
+            return HostedSource()
+        key = f"certificates.{certificate}.private_key_password"
+        importer = BundleImporter(
+            self.loaded.path(found.certificate),
+            self.loaded.path(found.private_key) if found.private_key else None,
+            lambda: self.loaded.secret(found.private_key_password, key),
+            self._key_store,
+            keep_root=found.keep_root,
+        )
+        return FilesIssuer(importer)
+
+    def _roots(self, certificate: str) -> list[str] | None:
+        """Return what clients trust for a certificate, None for the system's store."""
+        found = self.loaded.settings.certificates[certificate]
+        if isinstance(found, IssuedCertificate):
+            return [self._authority.bundle_pem()]
+        return None if found.trust is None else self._trust(found.trust, f"certificates.{certificate}.trust")
+
+    def _rehearsal(self, name: str, instance: InstanceSettings, certificate: str) -> Rehearsal:
+        """Return a rehearsal that loads its files when it is asked for: the way back goes on without them."""
+        return _RehearsalOnDemand(lambda: self._loopback(name, instance, certificate))
+
+    def _loopback(self, name: str, instance: InstanceSettings, certificate: str) -> Rehearsal:
+        found, key = instance.canary, f"instances.{name}.canary.private_key_password"
+        device = None
+        if found is not None:
+            device = DeviceCertificate(
+                self.loaded.path(found.certificate),
+                self.loaded.path(found.private_key),
+                self.loaded.secret(found.private_key_password, key),
+            )
+        return LoopbackRehearsal(self._roots(certificate), device)
+
+    def device_ca_registry(self) -> DeviceCARegistry:
+        """Return the port that changes device CAs."""
+        return AlibabaDeviceCARegistry(self._clients)
 
     @cached_property
     def _key_store(self) -> FileKeyStore:
@@ -135,17 +234,15 @@ class Composition:
             password=self.loaded.secret(found.password, f"{key}.password"),
             topic=found.topic,
         )
-        return PahoCanary(device, [self._authority.bundle_pem(), *self._trust(found.trust)])
+        trusted = self._trust(found.trust, f"{key}.trust") if found.trust else []
+        return PahoCanary(device, [*(self._roots(instance.certificate) or []), *trusted])
 
-    def _trust(self, path: Path | None) -> list[str]:
-        if path is None:
-            return []
+    def _trust(self, path: Path, key: str) -> list[str]:
         try:
             return [self.loaded.path(path).read_text(encoding="ascii")]
         except (OSError, UnicodeDecodeError):
             raise UnusableError(
-                f"{self.loaded.path(path)}: the canary's trusted CAs can't be read; nothing was changed",
-                hint="check canary.trust",
+                f"{self.loaded.path(path)}: trusted CAs can't be read; nothing was changed", hint=f"check {key}"
             ) from None
 
     def _switch(self, instance: InstanceSettings) -> EndpointSwitch:
@@ -153,6 +250,21 @@ class Composition:
         if instance.switch == "console" or calls is None:
             return ConsoleSwitch(Site(self.loaded.settings.account.site))
         return OpenApiSwitch(self._clients, {Mode.MUTUAL: _call(calls.mutual), Mode.ONE_WAY: _call(calls.one_way)})
+
+
+class _RehearsalOnDemand:
+    """Implements ``ports.Rehearsal`` by one that is made at its first use."""
+
+    def __init__(self, make: Callable[[], Rehearsal]) -> None:
+        self._make = make
+        self._made: Rehearsal | None = None
+
+    def rehearse(
+        self, names: tuple[str, ...], files: MaterialFiles, device_cas_pem: tuple[str, ...]
+    ) -> tuple[RehearsedSession, ...]:
+        """Rehearse. Raises ``UnusableError``."""
+        self._made = self._made or self._make()
+        return self._made.rehearse(names, files, device_cas_pem)
 
 
 def _call(settings: ApiCallSettings) -> ApiCall:

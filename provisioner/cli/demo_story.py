@@ -1,9 +1,7 @@
 """The story of the demo: the whole job on a sandbox, each act proven by what a client sees on the wire."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -19,6 +17,7 @@ from provisioner.planning.checks import Permissions
 from provisioner.reporting.cleaning import spoken
 from provisioner.reporting.layout import print_item, print_next
 from provisioner.reporting.progress import Progress
+from provisioner.runs.system_clock import SystemClock
 from provisioner.sandbox import Sandbox, SandboxInstance, SandboxSettings
 
 _RESTART_SECONDS = 1.5
@@ -58,7 +57,8 @@ class Story:
     """
 
     def __init__(self, directory: Path, console: Console) -> None:
-        self._directory = directory / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        self._clock = SystemClock()
+        self._directory = directory / f"{self._clock.now():%Y%m%dT%H%M%SZ}"
         self._console = console
         self._acts: list[Act] = []
         self._events: list[Event] = []
@@ -94,12 +94,12 @@ class Story:
     def _play(self, title: str, name: str, act: Callable[[], str]) -> bool:
         self._title = title
         self._console.print(f"\n[bold]{title}[/bold]", highlight=False)
-        began = time.monotonic()
+        began = self._clock.monotonic()
         try:
             detail, ok = act(), True
         except _NotProvenError as error:
             detail, ok = str(error), False
-        self._acts.append(Act(name, ok, time.monotonic() - began, detail))
+        self._acts.append(Act(name, ok, self._clock.monotonic() - began, detail))
         verdict, style = ("proven", "green") if ok else ("NOT proven", "bold red")
         print_item(self._console, verdict, detail, style=style)
         return ok

@@ -1,19 +1,35 @@
 """The command line's root, and the only error boundary."""
 
-import json
+import contextlib
+import os
 import signal
 import sys
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 from provisioner import __version__
-from provisioner.cli import apply, ca, check, demo, issue, plan, probe, rollback, sandbox, status
+from provisioner.cli import (
+    apply,
+    ca,
+    check,
+    demo,
+    device_ca,
+    issue,
+    plan,
+    probe,
+    prune,
+    rollback,
+    rotate,
+    sandbox,
+    status,
+)
 from provisioner.cli.help import App
-from provisioner.cli.output import err
-from provisioner.errors import ProvisionerError
+from provisioner.cli.output import err, give_up, print_json
+from provisioner.errors import OutputError, ProvisionerError
 from provisioner.reporting.layout import print_item, print_next
 
 # Typer brings a click of its own, whose exceptions have no public name.
@@ -28,12 +44,15 @@ app.command()(demo.demo)
 app.command()(plan.plan)
 app.command()(apply.apply)
 app.command()(apply.resume)
+app.command()(rotate.rotate)
 app.command()(rollback.rollback)
 app.command()(status.status)
 app.command()(check.check)
 app.command()(probe.probe)
 app.command()(issue.issue)
+app.command()(prune.prune)
 app.add_typer(ca.app, name="ca")
+app.add_typer(device_ca.app, name="device-ca")
 app.add_typer(sandbox.app, name="sandbox")
 
 
@@ -76,7 +95,19 @@ def root(
 def run() -> NoReturn:
     """Run the command line and exit; every error ends in one message and an exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _open_streams()
     sys.exit(_run(sys.argv[1:]))
+
+
+def _open_streams() -> None:
+    """Put something in the place of closed standard streams, and let no character be impossible to write."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nothing = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115  as long as the process lives
+            setattr(sys, name, nothing)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(arguments: list[str]) -> int:
@@ -90,9 +121,6 @@ def _run(arguments: list[str]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         message = "interrupted; what was requested stays recorded"
         return _tell(message, "provisioner status", 130, as_json=as_json)
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
     except Exception as error:  # noqa: BLE001  the boundary: a bug ends in a message too
         if isinstance(error, _ClickError):
             return _tell_usage(error, as_json=as_json)
@@ -112,20 +140,27 @@ def _tell_usage(error: Exception, *, as_json: bool) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":  # its words are the help: a question, not a mistake
         sys.stderr.write(words + "\n")
         return 2
+    said = words[:1].lower() + words[1:].rstrip(".")
+    said = said if said.endswith("?") else f"{said}; nothing was changed"
     asked = getattr(getattr(error, "ctx", None), "command_path", "provisioner")
-    return _tell(words[:1].lower() + words[1:].rstrip("."), f"{asked} --help", 2, as_json=as_json)
+    return _tell(said, f"{asked} --help", 2, as_json=as_json)
 
 
 def _tell(message: str, hint: str, exit_code: int, *, as_json: bool) -> int:
-    print_item(err, "Error:", message, style="bold red", gap=1)
-    print_next(err, hint)
+    try:
+        print_item(err, "Error:", message, style="bold red", gap=1)
+        print_next(err, hint)
+        sys.stderr.flush()
+    except OSError:
+        give_up(sys.stderr)
     if as_json:
         document = {
             "schema": "provisioner.error/1",
             "exit_code": exit_code,
             "error": {"message": message, "hint": hint},
         }
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        with contextlib.suppress(OutputError):  # it has been told on stderr
+            print_json(document)
     return exit_code
 
 

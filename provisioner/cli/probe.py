@@ -33,7 +33,7 @@ def probe(
     try:
         host, port = split_endpoint(endpoint)
     except ValueError as error:
-        raise UsageError(f"{endpoint}: {error}") from None
+        raise UsageError(f"endpoint {endpoint!r}: {error}", hint="provisioner probe --help") from None
     target = Endpoint(host, port, connect_to)
     looker = StdlibWireProbe()
     readings = [looker.probe(target, address) for address in SystemResolver().resolve(target)]

@@ -29,11 +29,8 @@ def rollback(
     from provisioner.reporting.result_json import run_document
     from provisioner.reporting.result_text import print_results
 
-    def approve(target: str) -> None:
-        issuer = "the root of Alibaba's own certificate" if target == "one-way" else "the CA of that certificate"
-        question = (
-            f"{name} goes back to {target}. Every client must trust {issuer}.\nDisconnect every client of {name} now?"
-        )
+    def approve(target: str, trust: str) -> None:
+        question = f"{name} goes back to {target}; {trust}.\nDisconnect every client of {name} now?"
         confirm(question, assume_yes=yes, what_for="disconnecting clients")
 
     with Progress(err, every_reading=every_reading(context)) as progress:

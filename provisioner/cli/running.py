@@ -13,11 +13,12 @@ from provisioner.model.plan import Plan
 from provisioner.planning.checks import Permissions
 from provisioner.ports import EventSink
 from provisioner.runs import results
+from provisioner.runs.attempt import Attempt
 from provisioner.runs.changing import describe_target
 from provisioner.runs.fleet import Approve, Fleet
-from provisioner.runs.rollback import Rollback
+from provisioner.runs.rotation import Rotation
 
-_TAKE_OVER_SECONDS = 30.0
+_TAKE_OVER_SECONDS = 90.0  # a look at many silent addresses, with a canary and a silent service, takes a while
 
 
 def new_run_id(now: datetime) -> str:
@@ -58,6 +59,25 @@ def run_instances(
         return run, fleet.apply(approve, only_open=resuming)
 
 
+def rotate_instances(
+    configuration: Path, names: Sequence[str], *, sinks: Sequence[EventSink] = ()
+) -> tuple[str, tuple[InstanceResult, ...]]:
+    """Run ``rotate`` on the named instances, on all that may be rotated unattended when none is named.
+
+    Args:
+        configuration: the file.
+        names: instances by their name in the configuration.
+        sinks: readers of the events.
+    """
+    with Composition(configuration, sinks=sinks) as composition:
+        run = new_run_id(composition.clock.now())
+        permissions = Permissions(unattended=True)
+        chosen = composition.chosen(names) if names else composition.unattended()
+        attempts = [composition.attempt(name, run, "rotate", permissions) for name in chosen]
+        rotation = Rotation(attempts, composition.locks, composition.state.backoffs, composition.clock, run)
+        return run, rotation.run()
+
+
 def overall_digest(plans: Sequence[Plan]) -> str:
     """Return the digest that a person approves: a plan's own, or one over the plans of several instances."""
     if len(plans) == 1:
@@ -80,14 +100,22 @@ def read_plans(configuration: Path, names: Sequence[str], command: str, permissi
     with Composition(configuration, create_state=False) as composition:
         run = new_run_id(composition.clock.now())
         chosen = composition.chosen(names)
-        return [composition.attempt(name, run, command, permissions).prepare() for name in chosen]
+        return [_read_plan(composition.attempt(name, run, command, permissions)) for name in chosen]
+
+
+def _read_plan(attempt: Attempt) -> Plan:
+    try:
+        return attempt.prepare()
+    except ProvisionerError as error:
+        error.message = results.named(attempt.desired, error.message)
+        raise
 
 
 def roll_back(
     configuration: Path,
     name: str,
     to: str | None,
-    approve: Callable[[str], None],
+    approve: Callable[[str, str], None],
     *,
     sinks: Sequence[EventSink] = (),
 ) -> tuple[str, InstanceResult]:
@@ -97,16 +125,15 @@ def roll_back(
         configuration: the file.
         name: the instance's name.
         to: where to, None for the default.
-        approve: is handed the target in words; raises when it is declined.
+        approve: is handed the target, and what clients must trust then, in words; raises when it is declined.
         sinks: readers of the events.
     """
     with Composition(configuration, sinks=sinks) as composition:
         composition.chosen([name])
         run = new_run_id(composition.clock.now())
-        attempt = composition.attempt(name, run, "rollback", Permissions())
-        rollback = Rollback(attempt, composition.seams(name), to)
+        attempt, rollback = composition.rollback(name, run, to)
         target = rollback.target()
-        approve(describe_target(target))
+        approve(describe_target(target), rollback.trust(target))
         composition.locks.ask_to_stop(name, run)
         with composition.locks.hold(name, run, wait=_TAKE_OVER_SECONDS):
             attempt.journal.begin()

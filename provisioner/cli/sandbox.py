@@ -6,6 +6,7 @@ import shlex
 import sys
 import textwrap
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,10 +50,18 @@ def serve(
     from provisioner.cli.sandbox_files import QUICK_WAITING, SandboxWriter, require_sandbox
 
     require_sandbox()
+    from provisioner.errors import UsageError
     from provisioner.sandbox import Sandbox, SandboxSettings
 
     settings = SandboxSettings(restart_seconds=restart_seconds, faithful=faithful, port=port)
-    with Sandbox(settings) as sandbox:
+    with ExitStack() as stack:
+        try:
+            sandbox = stack.enter_context(Sandbox(settings))
+        except OSError as error:
+            reason = (error.strerror or "unknown reason").lower()
+            raise UsageError(
+                f"port {port} of loopback can't be used: {reason}; nothing was started", hint="choose another --port"
+            ) from None
         writer = SandboxWriter(sandbox, directory)
         writer.write_secrets()
         writer.write_device()

@@ -6,7 +6,7 @@ The product is not told that it talks to a sandbox: endpoints, keys and a CA fil
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from provisioner.errors import UsageError
 from provisioner.model.certificate import DistinguishedName, KeyType
 from provisioner.pki import create_authority
 from provisioner.pki.files import write_private
+from provisioner.runs.system_clock import SystemClock
 
 if TYPE_CHECKING:
     from provisioner.sandbox import Sandbox
@@ -87,7 +88,7 @@ class SandboxWriter:
             certificate=self.files.authority,
             private_key=self.files.authority.with_suffix(".key"),
             passphrase=None,
-            now=datetime.now(UTC),
+            now=SystemClock().now(),
         )
 
     def write_configuration(

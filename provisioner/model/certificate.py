@@ -6,13 +6,17 @@ Belongs here: plain facts. Does not: parsing or signing (``pki``), judging (``pl
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 
 
 class KeyType(StrEnum):
     """A key type that can be issued, by its name in the configuration."""
 
     RSA_2048 = "rsa-2048"
+    RSA_3072 = "rsa-3072"
+    RSA_4096 = "rsa-4096"
     EC_P256 = "ec-p256"
+    EC_P384 = "ec-p384"
 
 
 class Profile(StrEnum):
@@ -57,7 +61,10 @@ class DistinguishedName:
 
 @dataclass(frozen=True, slots=True)
 class Specification:
-    """What a certificate of the configuration should be; ``name`` is its name there."""
+    """What a certificate of the configuration should be; ``name`` is its name there.
+
+    ``ip_addresses`` are in their canonical text, as ``ipaddress`` writes them.
+    """
 
     name: str
     key: KeyType
@@ -66,6 +73,48 @@ class Specification:
     profile: Profile
     dns_names: tuple[str, ...]
     subject: DistinguishedName
+    ip_addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FilesSpecification:
+    """A certificate of which files are the specification, such as a purchased one.
+
+    ``renew_before`` None means a third of its lifetime.
+    """
+
+    name: str
+    renew_before: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostedSpecification:
+    """A certificate that is hosted already and whose identifier is the specification; its key isn't here.
+
+    ``renew_before`` None means a third of its lifetime.
+    """
+
+    name: str
+    identifier: str
+    renew_before: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """The one leaf that files or an identifier stand for, as far as it is known.
+
+    ``sha256`` is None where the service does not tell it; then nobody could judge the wire. ``identifier`` is that of
+    a hosted certificate, None for files. ``key`` is empty where it is not known. ``issuers`` tells which keys signed
+    its chain, as far as that is known.
+    """
+
+    sha256: str | None
+    dns_names: tuple[str, ...]
+    key: str
+    not_before: datetime | None
+    not_after: datetime | None
+    identifier: str | None = None
+    issuers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +123,8 @@ class Leaf:
 
     ``key`` is a ``KeyType`` value, or another readable name such as ``rsa-1024``. ``profile`` is the profile whose
     extensions it carries exactly, if any. ``subject`` and ``issuer`` are RFC 4514 texts of the names as encoded;
-    ``name`` is the subject as a distinguished name when every field is one of the guide's, else None.
+    ``name`` is the subject as a distinguished name when every field is one of the guide's, else None. ``ip_addresses``
+    are in their canonical text.
     """
 
     sha256: str
@@ -88,6 +138,7 @@ class Leaf:
     key: str
     profile: Profile | None
     is_ca: bool
+    ip_addresses: tuple[str, ...] = ()
 
     @property
     def subject_words(self) -> str:
@@ -99,11 +150,13 @@ class Leaf:
 class AuthorityFacts:
     """What is known of the owner's CA: its certificate, and what strict verifiers would object to in it.
 
-    ``objections`` are reported, never mended: no leaf can rescue a CA without ``keyUsage`` (measured).
+    ``objections`` are reported, never mended: no leaf can rescue a CA without ``keyUsage`` (measured). ``issuers``
+    tells which keys its certificates are signed with, all the way up.
     """
 
     certificate: Leaf
     objections: tuple[str, ...]
+    issuers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +174,20 @@ class Material:
 
 
 @dataclass(frozen=True, slots=True)
+class MaterialFiles:
+    """Where a chain and its key lie in the key store, for a server that loads both: PEM, the key unencrypted PKCS#8."""
+
+    chain: Path
+    private_key: Path
+
+
+@dataclass(frozen=True, slots=True)
 class HostedCertificate:
     """A copy in Certificate Management Service, as its listing describes it, private key never asked for.
 
     ``identifier`` is the service's ``CertIdentifier``, read and never built. A fingerprint that the service did not
-    give is None. ``serial`` is None when it could not be read as a number.
+    give is None. ``serial`` is None when it could not be read as a number. ``products`` are the cloud products that use
+    it, as far as the listing tells. ``tagged`` says that its own record carries this tool's tag; listings don't tell.
     """
 
     id: int
@@ -141,3 +203,5 @@ class HostedCertificate:
     not_before: datetime | None
     not_after: datetime | None
     status: str
+    products: tuple[str, ...] = ()
+    tagged: bool = False

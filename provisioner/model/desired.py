@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from provisioner.model.certificate import Specification
+from provisioner.model.certificate import FilesSpecification, HostedSpecification, Specification
 from provisioner.model.instance import Endpoint, Mode
+
+Wanted = Specification | FilesSpecification | HostedSpecification
 
 
 class RollbackTarget(StrEnum):
@@ -46,6 +48,56 @@ class CanaryPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientsPolicy:
+    """Device clients that have to come back after a switch.
+
+    Attributes:
+        ids: their client ids; those that are online before the switch count.
+        share: which part of them has to be back before the deadline, 0 to 1.
+        rollback: a smaller part leads to a rollback instead of a warning.
+    """
+
+    ids: tuple[str, ...] = ()
+    share: float = 1.0
+    rollback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When unattended switches may begin: at each time of a cron expression, for a duration, in a time zone."""
+
+    cron: str
+    duration: timedelta
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class RotationPolicy:
+    """What may happen to an instance with nobody watching.
+
+    Attributes:
+        unattended: ``rotate`` may act on it.
+        allow_attended_rollback: also where the only way back needs a person.
+        window: when its switches may begin; at any time when None.
+        by_sni: a new certificate is set through the SNI mapping instead of the switch.
+    """
+
+    unattended: bool = False
+    allow_attended_rollback: bool = False
+    window: Window | None = None
+    by_sni: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A further domain that the endpoint serves a certificate of its own for, through the SNI mapping."""
+
+    domain: str
+    specification: Wanted
+    hosted_prefix: str
+
+
+@dataclass(frozen=True, slots=True)
 class Desired:
     """What one instance should be.
 
@@ -58,9 +110,12 @@ class Desired:
     region: str
     endpoint: Endpoint
     mode: Mode
-    specification: Specification
+    specification: Wanted
     hosted_prefix: str
     driver: str
     on_failure: tuple[RollbackTarget, ...]
     canary: CanaryPolicy
     waiting: WaitingPolicy
+    rotation: RotationPolicy = RotationPolicy()
+    clients: ClientsPolicy = ClientsPolicy()
+    domains: tuple[Mapped, ...] = ()

@@ -22,7 +22,8 @@ class Intent:
     or mixed. ``attempts`` counts requests (the record is written before each is sent). ``interrupted`` is set once the
     wire left ``previous``; ``looked_through`` once the effect was looked for through ``effect_within`` and not seen.
     ``commanded`` marks a rollback asked for by a person, whose success is convergence and not failure. ``left_out``
-    lists addresses that were unreachable before the change and are not judged.
+    lists addresses that were unreachable before the change and are not judged; ``clients`` the listed device clients
+    that were online then.
     """
 
     instance: str
@@ -37,6 +38,7 @@ class Intent:
     looked_through: bool = False
     commanded: bool = False
     left_out: tuple[str, ...] = ()
+    clients: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,5 +51,19 @@ class Hold:
     instance: str
     run: str
     since: datetime
+    reason: str
+    specification: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Why unattended runs leave an instance alone for a while: the service failed so many times in a row.
+
+    ``specification`` is the digest of the specification that was in force; another one ends the back-off.
+    """
+
+    instance: str
+    failures: int
+    until: datetime
     reason: str
     specification: str

@@ -59,6 +59,7 @@ class Evidence:
     """What the wire showed: how many readings agreed over how long, and the last one address by address.
 
     ``left_out`` lists addresses that were unreachable before the change. ``notes`` says what the evidence can't show.
+    ``missing_clients`` are listed device clients that were online before the switch and did not come back in time.
     """
 
     readings: int
@@ -66,6 +67,7 @@ class Evidence:
     addresses: tuple[AddressEvidence, ...]
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    missing_clients: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,19 @@ class StepKind(StrEnum):
     """What a step does; only ``switch`` touches the endpoint."""
 
     ISSUE = "issue"
+    IMPORT = "import"
     HOST = "host"
     SWITCH = "switch"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a plan: what it does, to what, and why."""
+    """One step of a plan: what it does, to what, and why; ``certificate`` is the name of the one that it makes."""
 
     kind: StepKind
     subject: str
     reason: str
+    certificate: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,10 @@ class Plan:
         mode: the wanted mode.
         served_mode: the mode on the wire, None when the wire does not tell.
         served: the SHA-256 of the served leaf, None when the wire does not tell.
-        leaf: the certificate to switch to, None while it has to be issued or when the target is one-way.
-        identifier: its hosted copy, None while it has to be hosted.
+        leaves: the kept certificates to switch to, by name; one that has to be made, or whose key isn't here, is not
+            among them.
+        target: the state to ask for, None while its certificate has to be made; its identifier is None while it has to
+            be hosted.
         previous: the state that a rollback to the previous certificate would restore.
         undo: the way back, in words.
         outage: the expected outage, in words.
@@ -50,8 +54,8 @@ class Plan:
     mode: Mode
     served_mode: Mode | None
     served: str | None
-    leaf: Leaf | None
-    identifier: str | None
+    leaves: tuple[tuple[str, Leaf], ...]
+    target: EndpointState | None
     previous: EndpointState | None
     undo: str
     outage: str
@@ -59,10 +63,19 @@ class Plan:
     findings: tuple[Finding, ...]
     digest: str
 
+    def leaf(self, certificate: str) -> Leaf | None:
+        """Return the kept leaf of a certificate that the plan switches to."""
+        return next((leaf for name, leaf in self.leaves if name == certificate), None)
+
     @property
     def switches(self) -> bool:
         """Whether the plan disconnects clients."""
         return any(step.kind is StepKind.SWITCH for step in self.steps)
+
+    @property
+    def making(self) -> tuple[Step, ...]:
+        """The steps that make the certificate ready and disconnect nobody."""
+        return tuple(step for step in self.steps if step.kind is not StepKind.SWITCH)
 
     @property
     def refusals(self) -> tuple[Finding, ...]:

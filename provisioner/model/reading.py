@@ -93,6 +93,14 @@ class CanaryResult:
 
 
 @dataclass(frozen=True, slots=True)
+class DomainReading:
+    """What every address answered to a client that asked for a mapped domain by SNI."""
+
+    domain: str
+    addresses: tuple[AddressReading, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """One look at every address of the endpoint, on fresh connections.
 
@@ -104,3 +112,4 @@ class Reading:
     addresses: tuple[AddressReading, ...]
     canaries: tuple[CanaryResult, ...] = ()
     unresolved: str = ""
+    domains: tuple[DomainReading, ...] = ()

@@ -6,12 +6,11 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from provisioner.errors import UnusableError
 from provisioner.model.certificate import AuthorityFacts
-from provisioner.pki import pem
-from provisioner.pki.reading import leaf_of
+from provisioner.pki import ca_checks, pem
+from provisioner.pki.reading import issuers_of, leaf_of, name_text
 
 
 class Authority:
@@ -35,15 +34,29 @@ class Authority:
 
     @cached_property
     def chain(self) -> tuple[x509.Certificate, ...]:
-        """The CA certificate, then its own chain. Raises ``UnusableError`` when it is no CA."""
+        """The CA certificate, then what else its file holds. Raises ``UnusableError`` when it is no CA."""
         found = self._found()
-        problem = _not_a_ca(found[0])
+        problem = ca_checks.not_a_ca(found[0])
         if problem:
             raise UnusableError(
                 f"{self._certificate_path}: this is no CA certificate: {problem}; nothing was changed",
                 hint="provisioner ca create makes one; authority.certificate names it",
             )
         return found
+
+    @cached_property
+    def path_to_root(self) -> tuple[x509.Certificate, ...]:
+        """The CA certificate and those above it up to the root. Raises ``UnusableError`` when no client could follow.
+
+        Serving and trusting want the whole path; who signed a certificate can be told without it.
+        """
+        problem = ca_checks.chain_problem(self.chain)
+        if problem:
+            raise UnusableError(
+                f"{self._certificate_path}: {problem}; nothing was changed",
+                hint=f"put the CA certificate first in {self._certificate_path}, then each one's issuer up to the root",
+            )
+        return self.chain
 
     def _found(self) -> tuple[x509.Certificate, ...]:
         try:
@@ -79,7 +92,17 @@ class Authority:
 
     def facts(self) -> AuthorityFacts:
         """Return what is known of the CA. Raises ``UnusableError``."""
-        return AuthorityFacts(leaf_of(self.certificate), _objections(self.certificate))
+        issuers = issuers_of(self.path_to_root) | self._own_name()
+        return AuthorityFacts(leaf_of(self.certificate), ca_checks.objections(self.path_to_root), issuers)
+
+    def _own_name(self) -> frozenset[str]:
+        """Return how a certificate that this CA signs will name it."""
+        subject = self.certificate.subject.rfc4514_string()
+        try:
+            own = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        except x509.ExtensionNotFound:
+            return frozenset({f"{subject} {self.certificate.serial_number:x}"})
+        return frozenset({f"{subject} {own.digest.hex()}"})
 
     def signed(self, certificate_der: bytes) -> bool:
         """Tell whether this CA's key signed a certificate; False for anything that is none."""
@@ -90,52 +113,26 @@ class Authority:
         return True
 
     def require_valid(self, now: datetime) -> None:
-        """Raise ``UnusableError`` when the CA is not within its dates."""
-        begin, end = self.certificate.not_valid_before_utc, self.certificate.not_valid_after_utc
-        if not begin <= now < end:
-            raise UnusableError(
-                f"{self._certificate_path}: the CA is valid from {begin:%Y-%m-%d} to {end:%Y-%m-%d}, today is "
-                f"{now:%Y-%m-%d}; nothing was changed",
-                hint="check this machine's clock; make a new CA with: provisioner ca create",
-            )
+        """Raise ``UnusableError`` when the CA, or one above it, is not within its dates."""
+        for item in self.path_to_root:
+            begin, end = item.not_valid_before_utc, item.not_valid_after_utc
+            if not begin <= now < end:
+                which = "the CA" if item == self.certificate else f"{name_text(item.subject)} above the CA"
+                raise UnusableError(
+                    f"{self._certificate_path}: {which} is valid from {begin:%Y-%m-%d} to {end:%Y-%m-%d}, today is "
+                    f"{now:%Y-%m-%d}; nothing was changed",
+                    hint="check this machine's clock; make a new CA with: provisioner ca create",
+                )
+
+    @property
+    def valid_until(self) -> datetime:
+        """When the first of the CA and those above it ends: nothing that it signs is of use any longer."""
+        return min(item.not_valid_after_utc for item in self.path_to_root)
 
     def chain_pem(self) -> str:
-        """Return what follows the leaf in a served chain: the CA certificate and its own chain."""
-        return pem.as_pem(self.chain)
+        """Return what follows the leaf in a served chain: the CA certificate and those above it."""
+        return pem.as_pem(self.path_to_root)
 
     def bundle_pem(self) -> str:
-        """Return what devices must trust: the last certificate of the chain, the root where it is there."""
-        return pem.as_pem(self.chain[-1:])
-
-
-def _not_a_ca(certificate: x509.Certificate) -> str:
-    if not isinstance(certificate.public_key(), rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
-        return "its key is neither RSA nor EC"
-    try:
-        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
-    except x509.ExtensionNotFound:
-        return "it has no basicConstraints"
-    if not constraints.value.ca:
-        return "basicConstraints says CA:FALSE"
-    usage = _usage(certificate)
-    return "" if usage is None or usage.key_cert_sign else "its keyUsage lacks keyCertSign"
-
-
-def _objections(certificate: x509.Certificate) -> tuple[str, ...]:
-    found = []
-    if _usage(certificate) is None:
-        found.append("it has no keyUsage extension")
-    if not certificate.extensions.get_extension_for_class(x509.BasicConstraints).critical:
-        found.append("its basicConstraints is not critical")
-    try:
-        certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-    except x509.ExtensionNotFound:
-        found.append("it has no subjectKeyIdentifier")
-    return tuple(found)
-
-
-def _usage(certificate: x509.Certificate) -> x509.KeyUsage | None:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        return None
+        """Return what devices must trust: the root, with which the chain ends."""
+        return pem.as_pem(self.path_to_root[-1:])

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -17,7 +16,7 @@ from provisioner.errors import UnusableError, UsageError
 from provisioner.model.certificate import DistinguishedName, KeyType, Leaf
 from provisioner.model.secret import Secret
 from provisioner.pki.files import write_private
-from provisioner.pki.making import make_key, make_name, whole_seconds
+from provisioner.pki.making import make_key, make_name, signature_hash, whole_seconds
 from provisioner.pki.reading import leaf_of
 
 # The most that OpenSSL reads back.
@@ -76,7 +75,7 @@ def create_authority(
         .add_extension(identifier, critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
     )
-    signed = builder.sign(made, hashes.SHA256())
+    signed = builder.sign(made, signature_hash(made))
     write_private(private_key, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock))
     try:
         write_private(certificate, signed.public_bytes(Encoding.PEM))

@@ -5,25 +5,26 @@ Layout: ``<root>/<certificate name>/<first 16 hex of the leaf's SHA-256>/`` with
 """
 
 import contextlib
-import itertools
 import re
 import shutil
 import tempfile
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from provisioner.errors import UnusableError
-from provisioner.model.certificate import Leaf, Material
+from provisioner.model.certificate import Leaf, Material, MaterialFiles
 from provisioner.model.secret import Secret
 from provisioner.pki import pem
+from provisioner.pki.chains import order_problem, signature_problem
 from provisioner.pki.files import private_directory, require_private, sync_directory, write_private
 from provisioner.pki.reading import leaf_of
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _GENERATION = re.compile(r"[0-9a-f]{16}")
+_CHAIN, _KEY = "chain.pem", "private-key.pem"
+_LEAF_ALONE = "it holds the leaf alone, expected its CA below it"
 _UNFINISHED = ".unfinished-"
 _ABANDONED_AFTER_SECONDS = 24 * 3600
 
@@ -44,7 +45,7 @@ class FileKeyStore:
         if not folder.is_dir():
             return ()
         names = [item.name for item in folder.iterdir() if _GENERATION.fullmatch(item.name)]
-        found = [leaf_of(self._chain(folder / name)[0]) for name in names]
+        found = [self._leaf(folder / name) for name in names]
         return tuple(sorted(found, key=lambda leaf: (leaf.not_before, leaf.sha256), reverse=True))
 
     def material(self, certificate_name: str, sha256: str) -> Material | None:
@@ -60,8 +61,8 @@ class FileKeyStore:
             leaf=leaf,
             chain=tuple(leaf_of(item) for item in chain[1:]),
             key_matches=pem.same_key(chain[0], self._key(folder)),
-            order_problem=_order_problem(chain),
-            signature_problem=_signature_problem(chain),
+            order_problem=order_problem(chain) if chain[1:] else _LEAF_ALONE,
+            signature_problem=signature_problem(chain),
         )
 
     def chain_pem(self, certificate_name: str, sha256: str) -> str:
@@ -72,6 +73,15 @@ class FileKeyStore:
         """Return the key as unencrypted PKCS#8 PEM. Raises ``UnusableError``."""
         key = self._key(self.generation(certificate_name, sha256))
         return Secret(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
+
+    def files(self, certificate_name: str, sha256: str) -> MaterialFiles:
+        """Return the files of one leaf. Raises ``UnusableError`` when they aren't here, or the key isn't private."""
+        folder = self.generation(certificate_name, sha256)
+        found = MaterialFiles(folder / _CHAIN, folder / _KEY)
+        if leaf_of(self._chain(folder)[0]).sha256 != sha256:
+            raise UnusableError(f"{found.chain}: it begins with another leaf than {sha256[:16]}; nothing was changed")
+        require_private(found.private_key)
+        return found
 
     def generation(self, certificate_name: str, sha256: str) -> Path:
         """Return the directory of one leaf, whether or not it is there."""
@@ -98,8 +108,8 @@ class FileKeyStore:
         unfinished = Path(tempfile.mkdtemp(dir=final.parent, prefix=_UNFINISHED))
         try:
             self._sweep(final.parent, unfinished.stat().st_mtime)
-            write_private(unfinished / "private-key.pem", private_key.reveal().encode())
-            write_private(unfinished / "chain.pem", chain_pem.encode())
+            write_private(unfinished / _KEY, private_key.reveal().encode())
+            write_private(unfinished / _CHAIN, chain_pem.encode())
             write_private(unfinished / "certificate.pem", certificate.encode())
             if final.exists():
                 raise UnusableError(f"{final}: exists already and is never overwritten; nothing was changed")
@@ -115,13 +125,22 @@ class FileKeyStore:
             )
         return self._root / certificate_name
 
+    def _leaf(self, folder: Path) -> Leaf:
+        leaf = leaf_of(self._chain(folder)[0])
+        if leaf.sha256[:16] != folder.name:
+            raise UnusableError(
+                f"{folder}: its chain begins with leaf {leaf.sha256[:16]}, expected {folder.name}; nothing was changed",
+                hint=f"move {folder} out of the key store and run the command again",
+            )
+        return leaf
+
     @staticmethod
     def _chain(folder: Path) -> tuple[x509.Certificate, ...]:
-        return pem.certificates(folder / "chain.pem", "a certificate chain")
+        return pem.certificates(folder / _CHAIN, "a certificate chain")
 
     @staticmethod
     def _key(folder: Path) -> pem.PrivateKey:
-        path = folder / "private-key.pem"
+        path = folder / _KEY
         require_private(path)
         return pem.private_key(path, "a private key", lambda: None)
 
@@ -133,21 +152,3 @@ class FileKeyStore:
             with contextlib.suppress(FileNotFoundError):
                 if now - item.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
                     shutil.rmtree(item, ignore_errors=True)
-
-
-def _order_problem(chain: tuple[x509.Certificate, ...]) -> str:
-    for number, (lower, upper) in enumerate(itertools.pairwise(chain), start=1):
-        if lower.issuer != upper.subject:
-            got, expected = upper.subject.rfc4514_string(), lower.issuer.rfc4514_string()
-            return f"certificate {number + 1} is {got}, expected the issuer {expected}"
-    return "" if len(chain) > 1 else "it holds the leaf alone, expected its CA below it"
-
-
-def _signature_problem(chain: tuple[x509.Certificate, ...]) -> str:
-    for lower, upper in itertools.pairwise(chain):
-        try:
-            lower.verify_directly_issued_by(upper)
-        except (*pem.UNREADABLE, InvalidSignature):
-            subject, issuer = lower.subject.rfc4514_string(), upper.subject.rfc4514_string()
-            return f"{subject} is not signed by {issuer}"
-    return ""

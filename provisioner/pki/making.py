@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
@@ -12,13 +13,23 @@ from provisioner.pki.pem import PrivateKey
 from provisioner.pki.reading import DN_FIELDS
 
 LONGEST_COMMON_NAME = 64
+_RSA_BITS = {KeyType.RSA_2048: 2048, KeyType.RSA_3072: 3072, KeyType.RSA_4096: 4096}
+_CURVES: dict[KeyType, ec.EllipticCurve] = {KeyType.EC_P256: ec.SECP256R1(), KeyType.EC_P384: ec.SECP384R1()}
 
 
 def make_key(kind: KeyType) -> PrivateKey:
     """Return a new private key."""
-    if kind is KeyType.RSA_2048:
-        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return ec.generate_private_key(ec.SECP256R1())
+    bits = _RSA_BITS.get(kind)
+    if bits is not None:
+        return rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    return ec.generate_private_key(_CURVES[kind])
+
+
+def signature_hash(signing: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
+    """Return the hash to sign a certificate with: SHA-256, but for P-384, which RFC 5480 pairs with SHA-384."""
+    if isinstance(signing, ec.EllipticCurvePrivateKey) and isinstance(signing.curve, ec.SECP384R1):
+        return hashes.SHA384()
+    return hashes.SHA256()
 
 
 def make_name(name: DistinguishedName) -> x509.Name:

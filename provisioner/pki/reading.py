@@ -11,6 +11,7 @@ from cryptography.x509.oid import NameOID
 from provisioner.errors import UnusableError
 from provisioner.model.certificate import DistinguishedName, Leaf, Profile
 from provisioner.pki import profiles
+from provisioner.pki.chaining import pem_chains_to
 from provisioner.pki.pem import UNREADABLE
 
 # The guide's fields in its order; the same order as ``DistinguishedName``.
@@ -36,25 +37,58 @@ class DerCertificateReader:
         except UNREADABLE as error:
             raise UnusableError("a certificate could not be parsed") from error
 
+    def issuers(self, chain: tuple[bytes, ...]) -> frozenset[str]:
+        """Return which keys signed the certificates of a chain, by name and key identifier; none for malformed ones."""
+        try:
+            return issuers_of(tuple(x509.load_der_x509_certificate(item) for item in chain))
+        except UNREADABLE:
+            return frozenset()
+
+    def chains_to(self, chain_pem: str, ca_pem: str) -> bool:
+        """Tell whether the first certificate of a chain leads to a CA; see ``ports.CertificateReader``."""
+        return pem_chains_to(chain_pem, ca_pem)
+
+
+def issuers_of(chain: tuple[x509.Certificate, ...]) -> frozenset[str]:
+    """Return which keys signed the certificates of a chain. Raises one of ``pem.UNREADABLE``.
+
+    A key is told by its owner's name together with the key identifier that the signed certificate gives, so that a CA
+    made anew under the same name is another one.
+    """
+    return frozenset(f"{item.issuer.rfc4514_string()} {_signed_by(item)}" for item in chain)
+
+
+def _signed_by(certificate: x509.Certificate) -> str:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return "self" if certificate.issuer == certificate.subject else "unknown"
+    if found.key_identifier is not None:
+        return found.key_identifier.hex()
+    return f"{found.authority_cert_serial_number:x}" if found.authority_cert_serial_number else "unknown"
+
 
 def leaf_of(certificate: x509.Certificate) -> Leaf:
     """Return what a certificate says of itself. Raises one of ``pem.UNREADABLE``."""
+    names = _names(certificate)
     return Leaf(
         sha256=hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest(),
         serial=certificate.serial_number,
-        subject=_text(certificate.subject),
+        subject=name_text(certificate.subject),
         name=_distinguished_name(certificate.subject),
-        issuer=_text(certificate.issuer),
-        dns_names=_dns_names(certificate),
+        issuer=name_text(certificate.issuer),
+        dns_names=tuple(names.get_values_for_type(x509.DNSName)),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         key=_key_name(certificate),
         profile=_profile(certificate),
         is_ca=_is_ca(certificate),
+        ip_addresses=tuple(str(address) for address in names.get_values_for_type(x509.IPAddress)),
     )
 
 
-def _text(name: x509.Name) -> str:
+def name_text(name: x509.Name) -> str:
+    """Return a name as RFC 4514 writes it, ``emailAddress`` by its word."""
     return name.rfc4514_string({NameOID.EMAIL_ADDRESS: "emailAddress"})
 
 
@@ -68,12 +102,11 @@ def _distinguished_name(name: x509.Name) -> DistinguishedName | None:
     return DistinguishedName(**values)
 
 
-def _dns_names(certificate: x509.Certificate) -> tuple[str, ...]:
+def _names(certificate: x509.Certificate) -> x509.SubjectAlternativeName:
     try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
-        return ()
-    return tuple(found.value.get_values_for_type(x509.DNSName))
+        return x509.SubjectAlternativeName([])
 
 
 def _key_name(certificate: x509.Certificate) -> str:

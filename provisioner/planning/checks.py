@@ -5,66 +5,41 @@ step. Sources: Alibaba's public guide for server certificates and API metadata o
 verifiers.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
-from provisioner.model.certificate import Leaf, Profile
-from provisioner.model.desired import Desired, RollbackTarget
+from provisioner.model.certificate import Leaf, Profile, Specification
+from provisioner.model.desired import RollbackTarget
 from provisioner.model.finding import Finding, Severity
-from provisioner.model.instance import Edition, EndpointState, Mode, Status, edition_label, status_label
+from provisioner.model.instance import Edition, Mode, Status, edition_label, status_label, status_remedy
 from provisioner.model.reading import CanaryVerdict
-from provisioner.planning.observed import Kept, Observed
+from provisioner.planning import device_ca_checks, domain_checks, source_checks, unattended_checks
+from provisioner.planning.case import Case, Check, Permissions, refuse
+from provisioner.planning.domain_checks import kept_problems, names_miss
 from provisioner.planning.satisfies import covers
+from provisioner.planning.wanted import aim
 from provisioner.planning.wire import Look, mode_words
+
+__all__ = ["CHECKS", "SERVICE_WILDCARD", "Case", "Check", "Permissions", "findings", "shown_leaf"]
 
 SERVICE_WILDCARD = "*.mqtt.aliyuncs.com"
 
 
-@dataclass(frozen=True, slots=True)
-class Permissions:
-    """What the person at the command line allows.
-
-    Args:
-        release: lift a hold.
-        unsafe_allow_lockout: go on although nobody can tell that a device will be let in.
-        unsafe_replace_foreign: replace a certificate that the configured authority did not sign.
-    """
-
-    release: bool = False
-    unsafe_allow_lockout: bool = False
-    unsafe_replace_foreign: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What the checks look at.
-
-    ``candidate`` is the certificate that would be switched to, None while it has to be issued; ``switching`` tells
-    whether the plan touches the endpoint; ``attended`` whether the driver needs a person.
-    """
-
-    desired: Desired
-    observed: Observed
-    candidate: Kept | None
-    switching: bool
-    attended: bool
-    permissions: Permissions
-    specification_digest: str
-    previous: EndpointState | None
-
-    @property
-    def to_mutual(self) -> bool:
-        """Whether clients without an accepted certificate will be refused afterwards."""
-        return self.switching and self.desired.mode is Mode.MUTUAL
-
-
-Check = Callable[[Case], Iterator[Finding]]
-
-
 def findings(case: Case) -> tuple[Finding, ...]:
-    """Return what every check has to say, in the order of ``CHECKS``."""
-    return tuple(item for check in CHECKS for item in check(case))
+    """Return what every check has to say, in the order of ``CHECKS``; those of the certificate where it matters.
+
+    With nobody there to ask, questions refuse.
+    """
+    asked = CHECKS if case.desired.mode is Mode.MUTUAL else [check for check in CHECKS if check not in OF_CERTIFICATES]
+    found = (item for check in asked for item in check(case))
+    if not case.permissions.unattended:
+        return tuple(found)
+    hint = f"provisioner apply {case.desired.name}: it asks"
+    return tuple(
+        replace(item, severity=Severity.REFUSAL, hint=item.hint or hint) if item.severity is Severity.CONFIRM else item
+        for item in found
+    )
 
 
 def known(case: Case) -> Iterator[Finding]:
@@ -72,13 +47,13 @@ def known(case: Case) -> Iterator[Finding]:
     desired, instance = case.desired, case.observed.instance
     if instance is None:
         others = ", ".join(case.observed.others[:5]) or "none"
-        yield _refuse(
+        yield refuse(
             "unknown-instance",
             f"instance {desired.id} is not in region {desired.region}; instances there: {others}",
             f"correct id or region of [instances.{desired.name}]",
         )
     elif instance.region != desired.region:
-        yield _refuse(
+        yield refuse(
             "wrong-region",
             f"instance {desired.id} is in region {instance.region}, the configuration says {desired.region}",
             f"correct region of [instances.{desired.name}]",
@@ -98,7 +73,7 @@ def edition(case: Case) -> Iterator[Finding]:
             Severity.WARNING,
         )
         return
-    yield _refuse(
+    yield refuse(
         "edition",
         f"edition {label} has no mutual authentication: got {instance.edition}, expected platinum (1) or "
         "professional (4)",
@@ -110,10 +85,10 @@ def in_service(case: Case) -> Iterator[Finding]:
     """Refuse to touch an instance that is not in service."""
     instance = case.observed.instance
     if instance is not None and instance.status != Status.IN_SERVICE:
-        yield _refuse(
+        yield refuse(
             "not-in-service",
             f"status is {status_label(instance.status)}, expected in service (5)",
-            "wait until the console shows the instance in service, then run the command again",
+            status_remedy(instance.status),
         )
 
 
@@ -127,7 +102,7 @@ def held(case: Case) -> Iterator[Finding]:
         message = f"on hold since {since} ({hold.reason}); the specification changed, so the hold is lifted"
         yield Finding("hold-lifted", message, Severity.INFO)
         return
-    yield _refuse(
+    yield refuse(
         "on-hold",
         f"on hold since {since}: {hold.reason}",
         f"find out why, then: provisioner apply {case.desired.name} --release",
@@ -138,7 +113,7 @@ def reachable(case: Case) -> Iterator[Finding]:
     """Refuse an endpoint whose state can't be told: nobody could say afterwards what changed."""
     observed = case.observed
     if observed.view.look is not Look.UP:
-        yield _refuse(
+        yield refuse(
             "endpoint-unclear",
             f"endpoint {case.desired.endpoint} shows no clear state: {observed.view.words}",
             f"provisioner probe {case.desired.endpoint}; check firewall, IP allow list and the instance's status",
@@ -153,39 +128,35 @@ def reachable(case: Case) -> Iterator[Finding]:
 
 def material(case: Case) -> Iterator[Finding]:
     """Refuse a chain that is out of order or does not verify, and a key that is not the leaf's."""
-    if case.candidate is None:
-        return
-    item = case.candidate.material
-    short = item.leaf.sha256[:16]
-    next_step = "move it out of the key store and run the command again: a new one is issued"
-    if not item.key_matches:
-        yield _refuse("key-mismatch", f"the private key kept for leaf {short} is not its key", next_step)
-    if item.order_problem:
-        yield _refuse("chain-order", f"the chain of leaf {short} is out of order: {item.order_problem}", next_step)
-    if item.signature_problem:
-        message = f"the chain of leaf {short} does not verify: {item.signature_problem}"
-        yield _refuse("chain-signature", message, next_step)
+    if case.candidate is not None:
+        yield from kept_problems(case.candidate)
 
 
 def dates(case: Case) -> Iterator[Finding]:
     """Refuse a certificate or an authority outside its dates, and one that would outlive its authority."""
     now = case.observed.at
-    authority = case.observed.authority.certificate
+    authority = case.observed.authority.certificate if case.observed.authority else None
     leaf = case.candidate.material.leaf if case.candidate else None
     for what, item in (("the authority", authority), ("the certificate", leaf)):
         if item is not None and not item.not_before <= now < item.not_after:
-            yield _refuse(
+            yield refuse(
                 "outside-dates",
                 f"{what} is valid from {item.not_before:%Y-%m-%d} to {item.not_after:%Y-%m-%d}, "
                 f"today is {now:%Y-%m-%d}",
                 "check this machine's clock; renew the authority if it has expired",
             )
-    if leaf is None and now + case.desired.specification.valid_for > authority.not_after:
-        yield _refuse(
+    if authority is not None:
+        yield from _authority_dates(case, authority, making=case.to_mutual and leaf is None)
+
+
+def _authority_dates(case: Case, authority: Leaf, *, making: bool) -> Iterator[Finding]:
+    now, wanted = case.observed.at, case.desired.specification
+    if making and isinstance(wanted, Specification) and now + wanted.valid_for > authority.not_after:
+        yield refuse(
             "outlives-authority",
-            f"a certificate of {case.desired.specification.valid_for.days} days would outlive its authority, "
+            f"a certificate of {wanted.valid_for.days} days would outlive its authority, "
             f"which ends on {authority.not_after:%Y-%m-%d}",
-            f"shorten valid_days of [certificates.{case.desired.specification.name}] or renew the authority",
+            f"shorten valid_days of [certificates.{wanted.name}] or renew the authority",
         )
     elif authority.not_after - now < timedelta(days=90):
         yield Finding(
@@ -197,39 +168,37 @@ def dates(case: Case) -> Iterator[Finding]:
 
 def names(case: Case) -> Iterator[Finding]:
     """Refuse names that don't cover the endpoint; warn without the wildcard that Alibaba documents as needed."""
-    specification, host = case.desired.specification, case.desired.endpoint.host
-    where = f"dns_names of [certificates.{specification.name}]"
-    if not covers(specification.dns_names, host):
-        yield _refuse(
-            "names-miss-endpoint",
-            f"the certificate's names do not cover {host}: got {', '.join(specification.dns_names)}",
-            f"add {host} to {where}",
-        )
-    if SERVICE_WILDCARD not in {name.lower() for name in specification.dns_names}:
+    wanted, host = aim(case.desired.specification, case.observed.pinned), case.desired.endpoint.host
+    if not wanted.names and not isinstance(case.desired.specification, Specification):
+        return
+    if not covers(wanted.names, host):
+        yield names_miss(wanted, host)
+    if SERVICE_WILDCARD not in {name.lower() for name in wanted.names}:
         yield Finding(
             "no-service-wildcard",
             f"the certificate does not name {SERVICE_WILDCARD}, which Alibaba's FAQ says it must",
             Severity.WARNING,
-            f"add it to {where}",
+            f"add it to {wanted.where}",
         )
 
 
 def profile(case: Case) -> Iterator[Finding]:
     """Warn about extensions that strict verifiers reject."""
-    if case.desired.specification.profile is Profile.GUIDE:
+    wanted = case.desired.specification
+    if isinstance(wanted, Specification) and wanted.profile is Profile.GUIDE:
         yield Finding(
             "guide-profile",
             'profile "guide" puts keyCertSign on the leaf: Python 3.13 and other strict clients refuse it (measured)',
             Severity.WARNING,
             'profile = "strict" is accepted by all of them',
         )
-    for objection in case.observed.authority.objections:
+    for objection in case.observed.authority.objections if case.observed.authority else ():
         message = f"the authority: {objection}; strict clients will refuse every certificate it signs"
         yield Finding("authority-objection", message, Severity.WARNING)
 
 
 def device_cas(case: Case) -> Iterator[Finding]:
-    """Refuse a switch after which no device could log in, or where nobody can tell."""
+    """Refuse a switch after which no device could log in, or the canary could not, or where nobody can tell."""
     seen = case.observed.device_cas
     if seen.authority_among:
         yield Finding(
@@ -237,29 +206,18 @@ def device_cas(case: Case) -> Iterator[Finding]:
             "the authority is registered as a device CA too: whoever holds its key can make both servers and devices",
             Severity.WARNING,
         )
-    if not case.to_mutual:
+    if not case.to_mutual or case.observed.instance is None:
         return
     severity = Severity.WARNING if case.permissions.unsafe_allow_lockout else Severity.REFUSAL
-    allow = f"provisioner apply {case.desired.name} --unsafe-allow-lockout"
-    if seen.unknown:
-        yield Finding(
-            "device-cas-unknown",
-            f"whether a device CA is registered could not be known: {seen.unknown}",
-            severity,
-            f"look at Certificates > CA Certificate in the console; if one is active: {allow}",
-        )
-    elif not any(item.active and _current(item.valid_until, case) for item in seen.registered):
-        count = len(seen.registered)
-        yield Finding(
-            "no-device-ca",
-            f"no active device CA that is in date ({count} registered): no device could log in after the switch",
-            severity,
-            "register and activate the CA that signs your devices (console: Certificates > CA Certificate)",
-        )
+    yield from device_ca_checks.before_switch(seen, case.observed.at, case.desired.name, severity)
 
 
 def canary(case: Case) -> Iterator[Finding]:
-    """Refuse when the canary's login fails before anything was changed; warn when there is no canary."""
+    """Refuse when the canary fails before anything was changed; warn when there is no canary.
+
+    One without login that distrusts the served certificate, or doesn't get through, is no reason to leave that
+    certificate there.
+    """
     policy, result = case.desired.canary, case.observed.canary
     accepted = result is None or result.verdict is CanaryVerdict.ACCEPTED
     if not case.to_mutual:
@@ -274,45 +232,33 @@ def canary(case: Case) -> Iterator[Finding]:
             Severity.WARNING,
             f"add canary to [instances.{case.desired.name}]",
         )
-    elif policy.logs_in and result is not None and not accepted:
-        yield _refuse(
-            "canary-fails-before",
-            f"the canary can't log in before any change: {result.detail or result.verdict.value}",
-            f"correct canary of [instances.{case.desired.name}]",
-        )
-
-
-def foreign(case: Case) -> Iterator[Finding]:
-    """Refuse to replace a certificate of another root that clients may rely on."""
-    served, state = case.observed.served, case.observed.view.state
-    mutual = state is not None and state.mode is Mode.MUTUAL
-    if not case.to_mutual or served is None or served.signed or not mutual:
-        return
-    allowed = case.permissions.unsafe_replace_foreign
-    yield Finding(
-        "foreign-certificate",
-        f"the endpoint serves a certificate that the configured authority did not sign (issuer {served.leaf.issuer}): "
-        "clients that trust only its root will be cut off",
-        Severity.WARNING if allowed else Severity.REFUSAL,
-        f"give every device the new CA first, then: provisioner apply {case.desired.name} --unsafe-replace-foreign",
-    )
+    elif result is not None and not accepted:
+        message = f"the canary can't log in before any change: {result.detail or result.verdict.value}"
+        section = f"[instances.{case.desired.name}]"
+        if not policy.logs_in and result.verdict is not CanaryVerdict.REFUSED_BY_TLS:
+            yield Finding("canary-refused", message, Severity.WARNING, f"look at canary of {section}")
+        elif result.verdict is CanaryVerdict.DISTRUSTED:
+            hint = (
+                f"name the CA of the served certificate in canary.trust of {section}; if it expired, leave canary out"
+            )
+            yield refuse("canary-fails-before", message, hint)
+        else:
+            yield refuse("canary-fails-before", message, f"correct canary of {section}")
 
 
 def narrowing(case: Case) -> Iterator[Finding]:
     """Ask about a new certificate that drops a served name or changes the key type."""
-    served, specification = case.observed.served, case.desired.specification
-    state = case.observed.view.state
-    ours = served is not None and served.signed and state is not None and state.mode is Mode.MUTUAL
-    if not case.to_mutual or not ours or served is None:
+    served, wanted = case.observed.served, aim(case.desired.specification, case.observed.pinned)
+    if not case.to_mutual or not case.served_mutual or served is None or source_checks.is_foreign(case):
         return
-    lost = [name for name in served.leaf.dns_names if not _still_named(name, specification.dns_names)]
+    now_named = (*served.leaf.dns_names, *served.leaf.ip_addresses)
+    lost = [name for name in now_named if not _still_named(name, wanted.names)]
     if lost:
         yield Finding("names-dropped", f"names served now and no longer: {', '.join(lost)}", Severity.CONFIRM)
-    if served.leaf.key != specification.key.value:
+    if wanted.key and served.leaf.key != wanted.key:
         yield Finding(
             "key-type-changes",
-            f"the key type changes from {served.leaf.key} to {specification.key.value}: "
-            "every device must support the new one",
+            f"the key type changes from {served.leaf.key} to {wanted.key}: every device must support the new one",
             Severity.CONFIRM,
         )
 
@@ -327,11 +273,18 @@ def way_back(case: Case) -> Iterator[Finding]:
             "the console driver needs a person for the switch and for its rollback: stay until the run has ended",
             Severity.WARNING,
         )
-    wanted = case.desired.on_failure
-    if wanted == (RollbackTarget.NONE,):
-        yield Finding("no-rollback", "on_failure is none: a failed switch is left as it is", Severity.WARNING)
-    mutual = case.previous is not None and case.previous.mode is Mode.MUTUAL
-    if mutual and RollbackTarget.PREVIOUS_CERTIFICATE in wanted and case.previous and not case.previous.identifier:
+    wanted, previous = case.desired.on_failure, case.previous
+    to_previous = (
+        RollbackTarget.PREVIOUS_CERTIFICATE in wanted and previous is not None and previous.mode is Mode.MUTUAL
+    )
+    hosted = previous is not None and previous.identifier is not None
+    if RollbackTarget.ONE_WAY not in wanted and not (to_previous and hosted):
+        yield Finding(
+            "no-rollback",
+            f"on_failure ({', '.join(wanted)}) names nothing to go back to: a failed switch is left as it is",
+            Severity.WARNING,
+        )
+    if to_previous and not hosted:
         yield Finding(
             "previous-not-hosted",
             "the served certificate has no known hosted copy, so a rollback can't restore it",
@@ -366,18 +319,16 @@ CHECKS: tuple[Check, ...] = (
     profile,
     device_cas,
     canary,
-    foreign,
+    source_checks.pinned,
+    source_checks.rehearsed,
+    domain_checks.mapped,
+    domain_checks.resolved,
+    source_checks.foreign,
     narrowing,
     way_back,
+    *unattended_checks.CHECKS,
 )
-
-
-def _refuse(reason: str, message: str, hint: str) -> Finding:
-    return Finding(reason, message, Severity.REFUSAL, hint)
-
-
-def _current(until: datetime | None, case: Case) -> bool:
-    return until is None or until > case.observed.at
+OF_CERTIFICATES = frozenset({material, dates, names, profile, source_checks.pinned})
 
 
 def _still_named(name: str, dns_names: tuple[str, ...]) -> bool:

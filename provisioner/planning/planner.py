@@ -1,19 +1,24 @@
 """The planner: a pure function of what is desired, what is observed, and what is allowed."""
 
-from provisioner.model.certificate import AuthorityFacts
+from provisioner.model.certificate import AuthorityFacts, HostedSpecification, Leaf, Specification
 from provisioner.model.desired import Desired, RollbackTarget
 from provisioner.model.instance import EndpointState, Mode
 from provisioner.model.plan import Plan, Step, StepKind
-from provisioner.planning.checks import Case, Permissions, findings, shown_leaf
+from provisioner.planning import parts
+from provisioner.planning.case import Case, Permissions
+from provisioner.planning.checks import findings, shown_leaf
 from provisioner.planning.digest import plan_digest, specification_digest
-from provisioner.planning.observed import Kept, Observed, Served, hosted_copy
-from provisioner.planning.satisfies import differences, due
+from provisioner.planning.observed import Observed, Served
+from provisioner.planning.parts import PartPlan
 from provisioner.planning.wire import mode_words
 
+ALIBABAS_ROOT = "every client must trust the root of Alibaba's own certificate"
 _RESTART = "one restart of 5 to 10 minutes (documented), in which every client is disconnected"
 
 
-def plan(desired: Desired, observed: Observed, permissions: Permissions, *, attended: bool) -> Plan:
+def plan(
+    desired: Desired, observed: Observed, permissions: Permissions, *, attended: bool, undo_attended: bool | None = None
+) -> Plan:
     """Return what the instance needs, and what the checks say about it.
 
     Args:
@@ -21,23 +26,25 @@ def plan(desired: Desired, observed: Observed, permissions: Permissions, *, atte
         observed: what was seen.
         permissions: what the command line allows.
         attended: whether the driver needs a person.
+        undo_attended: whether the way back needs one; as the way there when not given.
     """
     reasons = unconverged(desired, observed)
-    candidate = _candidate(desired, observed) if reasons and desired.mode is Mode.MUTUAL else None
-    steps = _steps(desired, observed, candidate, reasons)
+    own, domains = planned_parts(desired, observed, changing=bool(reasons))
+    target = _target(desired, own, domains) if reasons else None
+    steps = _steps(desired, own, domains, reasons)
     previous = observed.state
     case = Case(
         desired=desired,
         observed=observed,
-        candidate=candidate,
+        candidate=own.candidate,
+        domains=domains,
         switching=bool(reasons),
         attended=attended,
+        undo_attended=attended if undo_attended is None else undo_attended,
         permissions=permissions,
-        specification_digest=specification_digest(desired.specification, observed.authority, desired.mode),
+        specification_digest=_specification_digest(desired, observed),
         previous=previous,
     )
-    leaf = candidate.material.leaf if candidate else None
-    hosted = hosted_copy(observed.hosted, leaf) if leaf else None
     state = observed.view.state
     return Plan(
         instance=desired.name,
@@ -45,29 +52,42 @@ def plan(desired: Desired, observed: Observed, permissions: Permissions, *, atte
         mode=desired.mode,
         served_mode=state.mode if state else None,
         served=state.leaf if state else None,
-        leaf=leaf,
-        identifier=hosted.identifier if hosted else None,
+        leaves=_leaves(own, *domains),
+        target=target,
         previous=previous,
         undo=_undo(desired, previous) if reasons else "nothing to undo",
         outage=_RESTART if reasons else "none",
         trust=_trust(desired, observed.authority, observed.served) if reasons else "",
         findings=findings(case),
-        digest=plan_digest(desired, observed.authority, steps, state, leaf.sha256 if leaf else None),
+        digest=plan_digest(desired, observed.authority, steps, state, target),
     )
 
 
 def unconverged(desired: Desired, observed: Observed) -> tuple[str, ...]:
     """Return why the instance is not as wanted, nothing when it is."""
-    state, served = observed.view.state, observed.served
-    if state is None or served is None:
+    state = observed.view.state
+    if state is None or observed.served is None:
         return (f"the endpoint shows no clear state: {observed.view.words}",)
     if state.mode is not desired.mode:
         return (f"the endpoint is {mode_words(state.mode)}, wanted is {mode_words(desired.mode)}",)
     if desired.mode is Mode.ONE_WAY:
         return ()
-    reasons = differences(served.leaf, desired.specification, signed=served.signed)
-    late = due(served.leaf, desired.specification, observed.at)
-    return tuple(f"served leaf {served.leaf.sha256[:16]}: {item}" for item in (*reasons, *([late] if late else [])))
+    domains = [f"{part.host}: {gap}" for part in observed.domains for gap in parts.gaps(part, observed.at)]
+    return (*parts.gaps(parts.own_part(desired, observed), observed.at), *domains)
+
+
+def planned_parts(desired: Desired, observed: Observed, *, changing: bool) -> tuple[PartPlan, tuple[PartPlan, ...]]:
+    """Return what the endpoint's own certificate needs, and what those of the mapped domains need.
+
+    Domains are mapped in mutual mode only, so they wait until the endpoint is in it.
+    """
+    own = parts.own_part(desired, observed)
+    if not changing or desired.mode is Mode.ONE_WAY:
+        return PartPlan(own, (), None), ()
+    state = observed.view.state
+    mutual = state is not None and state.mode is Mode.MUTUAL
+    mapped = tuple(parts.plan_part(part, observed.at, anyway=False) for part in observed.domains) if mutual else ()
+    return parts.plan_part(own, observed.at, anyway=not mutual), mapped
 
 
 def rollback_target(desired: Desired, previous: EndpointState | None, *, previous_valid: bool) -> EndpointState | None:
@@ -93,31 +113,44 @@ def restorable(previous: EndpointState | None) -> bool:
     return previous is not None and previous.mode is Mode.MUTUAL and bool(previous.identifier and previous.leaf)
 
 
-def _candidate(desired: Desired, observed: Observed) -> Kept | None:
-    for item in observed.kept:
-        leaf = item.material.leaf
-        fits = not differences(leaf, desired.specification, signed=item.signed)
-        if fits and not due(leaf, desired.specification, observed.at):
-            return item
-    return None
+def _leaves(*needed: PartPlan) -> tuple[tuple[str, Leaf], ...]:
+    return tuple((item.part.wanted.name, item.leaf) for item in needed if item.leaf is not None)
 
 
-def _steps(desired: Desired, observed: Observed, candidate: Kept | None, reasons: tuple[str, ...]) -> tuple[Step, ...]:
+def _target(desired: Desired, own: PartPlan, domains: tuple[PartPlan, ...]) -> EndpointState | None:
+    mapped = tuple(parts.target(item) for item in domains)
+    if any(item is None for item in mapped):
+        return None
+    made = parts.target(own) if desired.mode is Mode.MUTUAL else None
+    return parts.joined(desired.mode, made, tuple(item for item in mapped if item is not None))
+
+
+def _steps(
+    desired: Desired, own: PartPlan, domains: tuple[PartPlan, ...], reasons: tuple[str, ...]
+) -> tuple[Step, ...]:
     if not reasons:
         return ()
     why = "; ".join(reasons)
     if desired.mode is Mode.ONE_WAY:
         return (Step(StepKind.SWITCH, f"{desired.endpoint} to one-way", why),)
-    steps = []
-    name = desired.specification.name
-    if candidate is None:
-        what = f"certificate {name} ({desired.specification.key.value})"
-        steps.append(Step(StepKind.ISSUE, what, "no kept certificate satisfies the specification"))
-    if candidate is None or hosted_copy(observed.hosted, candidate.material.leaf) is None:
-        steps.append(Step(StepKind.HOST, f"certificate {name}", "it is not hosted yet"))
-    shown = shown_leaf(candidate.material.leaf) if candidate else "the new certificate"
-    steps.append(Step(StepKind.SWITCH, f"{desired.endpoint} to mutual with {shown}", why))
-    return tuple(steps)
+    changing = [item for item in (own, *domains) if item.reasons or (item is own and not domains)]
+    steps = dict.fromkeys(step for item in changing for step in parts.making(item))
+    return (*steps, Step(StepKind.SWITCH, _switch_words(desired, own, domains), why))
+
+
+def _switch_words(desired: Desired, own: PartPlan, domains: tuple[PartPlan, ...]) -> str:
+    mapped = [item.part.host for item in domains if item.reasons]
+    also = f", and map {', '.join(mapped)}" if mapped else ""
+    if isinstance(desired.specification, HostedSpecification):
+        return f"{desired.endpoint} to mutual with hosted certificate {desired.specification.identifier}{also}"
+    if own.leaf is None and not own.reasons and domains:
+        return f"{desired.endpoint} stays mutual with what it serves{also}"
+    return f"{desired.endpoint} to mutual with {shown_leaf(own.leaf) if own.leaf else 'the new certificate'}{also}"
+
+
+def _specification_digest(desired: Desired, observed: Observed) -> str:
+    pinned = observed.pinned.sha256 if observed.pinned else None
+    return specification_digest(desired, observed.authority, pinned)
 
 
 def _undo(desired: Desired, previous: EndpointState | None) -> str:
@@ -129,9 +162,11 @@ def _undo(desired: Desired, previous: EndpointState | None) -> str:
     return f"back to leaf {(target.leaf or '')[:16]} (another restart)"
 
 
-def _trust(desired: Desired, authority: AuthorityFacts, served: Served | None) -> str:
+def _trust(desired: Desired, authority: AuthorityFacts | None, served: Served | None) -> str:
     if desired.mode is Mode.ONE_WAY:
-        return "every client must trust the root of Alibaba's own certificate"
+        return ALIBABAS_ROOT
+    if not isinstance(desired.specification, Specification) or authority is None:
+        return "every client must already trust the root that the certificate leads to"
     certificate = authority.certificate
     known = served is not None and served.signed
     tail = "; the served certificate is signed by it already" if known else ""

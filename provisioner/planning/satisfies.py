@@ -19,6 +19,7 @@ def differences(leaf: Leaf, specification: Specification, *, signed: bool) -> tu
     expectations: tuple[tuple[str, object, object], ...] = (
         ("key", leaf.key, specification.key.value),
         ("names", _names(leaf.dns_names), _names(specification.dns_names)),
+        ("IP addresses", _names(leaf.ip_addresses) or "none", _names(specification.ip_addresses) or "none"),
         ("subject", str(leaf.name or leaf.subject), str(specification.subject)),
         ("profile", leaf.profile and leaf.profile.value, specification.profile.value),
     )
@@ -30,13 +31,13 @@ def differences(leaf: Leaf, specification: Specification, *, signed: bool) -> tu
     return tuple(found)
 
 
-def due(leaf: Leaf, specification: Specification, now: datetime) -> str:
-    """Return why the leaf has to be renewed by now, an empty text when it doesn't."""
-    left = leaf.not_after - now
+def due(not_after: datetime, renew_before: timedelta, now: datetime) -> str:
+    """Return why a certificate has to be renewed by now, an empty text when it doesn't."""
+    left = not_after - now
     if left <= timedelta(0):
-        return f"it expired on {leaf.not_after:%Y-%m-%d %H:%M} UTC"
-    if left <= specification.renew_before:
-        return f"it expires in {_days(left)}, and renewal begins {_days(specification.renew_before)} before expiry"
+        return f"it expired on {not_after:%Y-%m-%d %H:%M} UTC"
+    if left <= renew_before:
+        return f"it expires in {_days(left)}, and renewal begins {_days(renew_before)} before expiry"
     return ""
 
 

@@ -25,7 +25,7 @@ class Ending(Enum):
     UNSEEN = "no effect was seen"
     UNCHANGED = "nothing was changed yet"
     DOWN_IN_SERVICE = "down or mixed at the deadline, instance in service"
-    DOWN_OUT_OF_SERVICE = "down or mixed at the extended deadline, instance not in service"
+    DOWN_OUT_OF_SERVICE = "not as wanted at the extended deadline, instance not in service"
 
 
 @dataclass(slots=True)
@@ -50,14 +50,16 @@ class Watch:
     States of a wait, in the order they are looked for at each reading::
 
         settled as wanted            K equal readings over the span, of the wanted state
-        settled otherwise            likewise, of a state neither wanted nor the one before
+        settled otherwise            likewise, of a state neither wanted nor the one before; status 5
         the state before, steady     through effect_within, status 5: reverted (left before) or unseen (never left)
         past the deadline            still counting: a little grace; status 5: roll back;
                                      else extended once, then broken
 
-    A wanted state that the endpoint was already in before the request counts only after a change was seen, since the
-    restart may not have begun. With an attended driver ``effect_within`` does not apply and the deadline starts at the
-    first change.
+    A wanted state that the endpoint was already in before the request counts only after a change was seen and with the
+    instance no longer busy, since the restart may not have begun. A wrong state waits for status 5: nothing can be
+    asked for before, and an instance that is still at work may yet become right. Where the state before is not known,
+    it waits through ``effect_within`` too: what comes up first may be that state. With an attended driver
+    ``effect_within`` does not apply and the deadline starts at the first change.
 
     Args:
         wanted: the state that was asked for.
@@ -66,6 +68,7 @@ class Watch:
         started: the monotonic time of the request, or of this run when an earlier one sent it.
         attended: a person does the work.
         interrupted: an earlier run saw the endpoint leave ``previous``.
+        patient: wait for a person who has not begun yet.
     """
 
     wanted: EndpointState
@@ -74,6 +77,7 @@ class Watch:
     started: float
     attended: bool = False
     interrupted: bool = False
+    patient: bool = True
     extended: bool = False
     streak: Streak | None = None
     _changed_at: float | None = None
@@ -92,7 +96,8 @@ class Watch:
         self._count(view, at)
         self._notice_disturbance(view, status, at)
         in_service = status == Status.IN_SERVICE
-        return self._settled() or self._as_before(at, in_service=in_service) or self._late(at, in_service=in_service)
+        settled = self._settled(status)
+        return settled or self._as_before(at, in_service=in_service) or self._late(at, in_service=in_service)
 
     @property
     def failed_at(self) -> float | None:
@@ -127,37 +132,41 @@ class Watch:
 
     def _notice_disturbance(self, view: View, status: int | None, at: float) -> None:
         self._silent_in_a_row = self._silent_in_a_row + 1 if view.look is Look.SILENT else 0
-        before = view.state is not None and view.state.same_as(self.previous)
+        before = self._as_it_was(view.state)
         if before and not self.changed:
             self._failed_at = None
         elif self._failed_at is None and not (before or (view.state and view.state.matches(self.wanted))):
             self._failed_at = at
         single_silence = view.look is Look.SILENT and self._silent_in_a_row == 1
-        busy = status is not None and status != Status.IN_SERVICE
-        if busy or not (before or single_silence):
+        if _busy(status) or not (before or single_silence):
             self._disturbed_at = at
             self._changed_at = at if self._changed_at is None else self._changed_at
 
-    def _settled(self) -> Ending | None:
+    def _settled(self, status: int | None) -> Ending | None:
         streak = self.streak
         enough = streak is not None and streak.count >= self.policy.readings
         if streak is None or not enough or streak.span < self.policy.over.total_seconds():
             return None
-        before = streak.state.same_as(self.previous)
-        if streak.state.matches(self.wanted) and (self.changed or not before):
+        before = self._as_it_was(streak.state)
+        if streak.state.matches(self.wanted) and (not before or (self.changed and not _busy(status))):
             return Ending.SETTLED
-        return None if before else Ending.WRONG
+        if before or streak.state.matches(self.wanted) or status != Status.IN_SERVICE:
+            return None
+        return Ending.WRONG if self.previous is not None or streak.last - self.started >= self._patience() else None
 
     def _as_before(self, at: float, *, in_service: bool) -> Ending | None:
         if self.attended or not in_service or not self._steady_before():
             return None
         quiet_since = max(self.started, self._disturbed_at or self.started)
-        if at - quiet_since < self.policy.effect_within.total_seconds():
+        if at - quiet_since < self._patience():
             return None
         return self._reverted_or_unseen()
 
     def _steady_before(self) -> bool:
-        return self.streak is not None and self.streak.state.same_as(self.previous)
+        return self.streak is not None and self._as_it_was(self.streak.state)
+
+    def _as_it_was(self, state: WireState | None) -> bool:
+        return state is not None and state.same_as(self.previous, self.wanted)
 
     def _reverted_or_unseen(self) -> Ending:
         return Ending.REVERTED if self.changed else Ending.UNSEEN
@@ -165,16 +174,20 @@ class Watch:
     def _late(self, at: float, *, in_service: bool) -> Ending | None:
         begin = self._begin()
         if begin is None:
-            return Ending.UNCHANGED if at - self.started >= self.policy.deadline.total_seconds() else None
+            patience = self.policy.deadline.total_seconds() if self.patient else 0.0
+            return Ending.UNCHANGED if at - self.started >= patience else None
         over = at - begin - self._deadline()
         if over < 0 or over < self._grace():
             return None
         if not in_service and not self.extended:
             self.extended = True
             return None
-        if self._steady_before():
+        if self._steady_before() and (in_service or not self.changed):
             return self._reverted_or_unseen()
         return Ending.DOWN_IN_SERVICE if in_service else Ending.DOWN_OUT_OF_SERVICE
+
+    def _patience(self) -> float:
+        return (self.policy.deadline if self.attended else self.policy.effect_within).total_seconds()
 
     def _begin(self) -> float | None:
         if not self.attended:
@@ -192,3 +205,7 @@ class Watch:
             return 0.0 if self.attended else self.policy.effect_within.total_seconds()
         counting = self.policy.poll * self.policy.readings
         return (max(counting, self.policy.over) + timedelta(seconds=1)).total_seconds() * 2
+
+
+def _busy(status: int | None) -> bool:
+    return status is not None and status != Status.IN_SERVICE

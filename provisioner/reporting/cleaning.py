@@ -1,5 +1,7 @@
 """Text from outside, made fit for a terminal."""
 
+from unicodedata import category
+
 from rich.markup import escape
 
 _MINUTE = 60
@@ -8,7 +10,7 @@ _HOUR = 3600
 
 def printable(text: str) -> str:
     """Return a text without control characters; newlines stay."""
-    return "".join(item for item in text if item.isprintable() or item == "\n")
+    return "".join(item for item in text if item.isprintable() or item == "\n" or category(item) == "Zs")
 
 
 def clean(text: str) -> str:

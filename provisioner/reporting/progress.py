@@ -37,12 +37,14 @@ class Progress:
         console: where to; talk goes to stderr.
         every_reading: write a line for each reading.
         plans: tell what is planned; off where the whole plan is shown.
+        idle: tell that nothing is planned.
     """
 
-    def __init__(self, console: Console, *, every_reading: bool = False, plans: bool = True) -> None:
+    def __init__(self, console: Console, *, every_reading: bool = False, plans: bool = True, idle: bool = True) -> None:
         self._console = console
         self._every_reading = every_reading
         self._plans = plans
+        self._idle = idle
         self._live: Status | None = None
         self._last: dict[str, tuple[str, datetime]] = {}
 
@@ -60,7 +62,7 @@ class Progress:
             self._wait(event)
             return
         label = _LABELS.get(event.kind)
-        if label is None or (event.kind is EventKind.PLANNED and not self._plans):
+        if label is None or (event.kind is EventKind.PLANNED and not self._tells_plan(event)):
             return
         self._quiet()
         self._last.pop(event.instance, None)
@@ -69,6 +71,9 @@ class Progress:
         if event.kind is EventKind.INSTRUCTED and isinstance(steps, list):
             for number, step in enumerate(steps, start=1):
                 print_item(self._console, f"{number}.", str(step), indent=4, gap=1)
+
+    def _tells_plan(self, event: Event) -> bool:
+        return self._plans and (self._idle or bool(event.data.get("steps")))
 
     def _wait(self, event: Event) -> None:
         seen = seen_words(event)

@@ -84,4 +84,5 @@ def _evidence(evidence: Evidence) -> dict[str, object]:
         ],
         "left_out": list(evidence.left_out),
         "notes": list(evidence.notes),
+        "missing_clients": list(evidence.missing_clients),
     }

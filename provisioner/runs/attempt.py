@@ -4,29 +4,29 @@ Level-triggered: an attempt never replays a script. Started again after a kill, 
 intent says was asked for, and plans anew.
 """
 
-from provisioner.errors import ProvisionerError, ServiceError
+from datetime import datetime
+
+from provisioner.errors import ServiceError
 from provisioner.model.desired import Desired
 from provisioner.model.event import EventKind
-from provisioner.model.finding import Finding
-from provisioner.model.instance import EndpointState, Mode
+from provisioner.model.instance import Mode, Status
 from provisioner.model.intent import Action, Intent
 from provisioner.model.outcome import InstanceResult, Outcome
-from provisioner.model.plan import Plan, StepKind
+from provisioner.model.plan import Plan
 from provisioner.planning.checks import Permissions
 from provisioner.planning.observed import Observed
-from provisioner.planning.planner import plan
 from provisioner.planning.settle import Ending
 from provisioner.runs import results
-from provisioner.runs.changing import Changer, describe_target
-from provisioner.runs.hosting import Host
+from provisioner.runs.changing import Changer
+from provisioner.runs.concluding import Conclusion
 from provisioner.runs.journal import Journal
 from provisioner.runs.looking import Looker
 from provisioner.runs.observing import Observer
+from provisioner.runs.preparing import Preparation
+from provisioner.runs.returning import Returning
 from provisioner.runs.seams import Seams
-from provisioner.runs.undoing import Undoer
-from provisioner.runs.watching import Watched, Watcher
-
-_MOST_STEPS = 6
+from provisioner.runs.undoing import MOST_ATTEMPTS, Undoer
+from provisioner.runs.watching import Watcher
 
 
 class Attempt:
@@ -57,14 +57,17 @@ class Attempt:
         self.desired = desired
         self._resuming = resuming
         self._seams = seams
-        self._permissions = permissions
-        self.journal = Journal(run, command, desired, seams.records, seams.reads.clock)
-        self._looker = Looker(desired.endpoint, seams.reads)
-        self._observer = Observer(desired, seams, self._looker)
-        self.watcher = Watcher(desired, seams.reads, self.journal, self._looker, self._observer)
-        self.changer = Changer(desired, seams, self.journal, self.watcher)
-        self.undoer = Undoer(desired, seams, self.journal, self.changer, self.watcher)
-        self._observed: Observed | None = None
+        reads, journal = seams.reads, Journal(run, command, desired, seams.records, seams.reads.clock)
+        looker = Looker(desired.endpoint, reads, [item.domain for item in desired.domains])
+        self._observer = Observer(desired, seams, looker)
+        unattended = permissions.unattended
+        self.watcher = Watcher(desired, reads, journal, looker, self._observer, patient=not unattended)
+        self._preparation = Preparation(desired, seams, journal, self.watcher, self._observer, permissions)
+        self._returning = Returning(desired, reads.sessions, journal, reads.clock, self.watcher.heed_stop)
+        self.changer = Changer(desired, seams, journal, self.watcher)
+        self.undoer = Undoer(desired, seams, journal, self.changer, self.watcher)
+        self._conclusion = Conclusion(desired, journal, self.undoer, self._returning, unattended=unattended)
+        self.journal = journal
         self._taken_up: InstanceResult | None = None
 
     def take_up(self) -> InstanceResult | None:
@@ -81,7 +84,7 @@ class Attempt:
         if watched.ending is Ending.UNSEEN:
             self.journal.mark_looked_through(intent)
             return None
-        result = self._end_of_switch(intent, watched, ())
+        result = self._conclusion.of(intent, watched, ())
         if result.outcome is not Outcome.CONVERGED:
             return result
         self.journal.release()
@@ -93,122 +96,101 @@ class Attempt:
         if intent is None:
             return None
         if self.journal.on_hold() and not self._resuming:
-            if self._permissions.release:
-                self.journal.close_intent()
             return None
-        known_without_effect = intent.action is Action.SWITCH and intent.looked_through
-        return None if known_without_effect else intent
+        return None if intent.action is Action.SWITCH and self._is_free(intent) else intent
+
+    def _is_free(self, intent: Intent) -> bool:
+        """Tell whether a switch can be planned anew: it had no effect, or the person who was to do it has not begun."""
+        if self._seams.driver(intent.target, intent.previous).attended:
+            return self.watcher.not_begun(intent) and self.watcher.status() == Status.IN_SERVICE
+        return self.watcher.came_to_nothing(intent)
 
     @property
     def taken_up(self) -> InstanceResult | None:
         """The converged result of an intent that was taken up, None when there was none."""
         return self._taken_up
 
+    @property
+    def observed(self) -> Observed:
+        """What was observed last."""
+        return self._preparation.observed
+
     def prepare(self) -> Plan:
         """Observe and return the plan; nothing is changed."""
-        self._observed = self._observer.observe()
-        made = self._plan(self._observed)
+        made = self._preparation.plan()
+        steps = "; ".join(f"{step.kind.value} {step.subject}" for step in made.steps)
         self.journal.tell(
             EventKind.PLANNED,
-            "; ".join(f"{step.kind.value} {step.subject}" for step in made.steps) or "nothing to do",
+            f"{steps}, because {made.steps[-1].reason}" if steps else "nothing to do",
             digest=made.digest,
             steps=[step.kind.value for step in made.steps],
         )
         return made
 
     def carry_out(self, made: Plan) -> InstanceResult:
-        """Do what the plan says, planning anew after each step, and return how it ended."""
+        """Make ready, then switch: do what the plan says and return how it ended."""
+        ready = self.make_ready(made)
+        return ready if isinstance(ready, InstanceResult) else self.switch(ready)
+
+    def make_ready(self, made: Plan) -> Plan | InstanceResult:
+        """Make and host the certificate, planning anew after each step; nobody is disconnected.
+
+        Returns:
+            The plan in which only the switch is left, or the result when that ends the run.
+        """
         if made.refusals:
             return results.refused(self.desired, made)
-        if self._permissions.release or any(item.reason == "hold-lifted" for item in made.findings):
+        if self.journal.on_hold():  # lifted by a person or by a changed specification, else a check had refused
+            self.journal.close_intent()
             self.journal.release()
-        for _ in range(_MOST_STEPS):
-            if not made.steps:
-                self.journal.close_intent()
-                return self._taken_up or results.unchanged(self.desired, made)
-            if made.refusals:
-                return results.refused(self.desired, made)
-            assert self._observed is not None
-            if made.steps[0].kind is StepKind.SWITCH:
-                return self._switch(made, self._observed)
-            self._observed = self._step(made, self._observed)
-            made = self._plan(self._observed)
-        raise ProvisionerError(f"{self.desired.name}: the plan does not come to an end; the endpoint was not touched")
+        if made.making:
+            made = self._preparation.make()
+        if not made.steps:
+            self.journal.close_intent()
+            return self._taken_up or results.unchanged(self.desired, made)
+        return results.refused(self.desired, made) if made.refusals else made
 
-    def _plan(self, observed: Observed) -> Plan:
-        return plan(self.desired, observed, self._permissions, attended=self._seams.switch.attended)
+    def served_expiry(self) -> datetime | None:
+        """Return when the certificate on the wire expires, None when that can't be seen; asks the wire alone."""
+        return self._observer.served_expiry()
 
-    def _step(self, made: Plan, observed: Observed) -> Observed:
-        self.watcher.heed_stop()
-        if made.steps[0].kind is StepKind.ISSUE:
-            leaf = self._seams.reads.issuer.issue(self.desired.specification)
-            self.journal.tell(EventKind.ISSUED, f"issued leaf {leaf.sha256[:16]} ({leaf.key})", sha256=leaf.sha256)
-            return self._observer.with_kept(observed)
-        assert made.leaf is not None
-        hosted, uploaded = Host(self.desired, self._seams.reads).ensure(made.leaf, observed.hosted)
-        verb = "uploaded" if uploaded else "found"
-        self.journal.tell(
-            EventKind.HOSTED, f"{verb} {hosted.name} as {hosted.identifier}", identifier=hosted.identifier
-        )
-        return self._observer.plus_hosted(observed, hosted)
-
-    def _switch(self, made: Plan, observed: Observed) -> InstanceResult:
+    def switch(self, made: Plan) -> InstanceResult:
+        """Ask for what a plan wants that has nothing left but the switch, wait, verify, and return how it ended."""
+        assert made.target is not None
         if not self.watcher.await_in_service():
             raise ServiceError(
                 f"{self.desired.name}: the instance is not in service; the endpoint was not touched",
                 hint=f"provisioner status {self.desired.name}",
             )
-        leaf = made.leaf.sha256 if made.leaf and made.mode is Mode.MUTUAL else None
-        target = EndpointState(made.mode, leaf, made.identifier if leaf else None)
-        intent, watched = self.changer.request(Action.SWITCH, target, observed.state, left_out=observed.left_out)
-        return self._end_of_switch(intent, watched, made.findings)
+        observed, clients = self.observed, self._returning.online_now()
+        self._require_unchanged(observed)
+        intent, watched = self.changer.request(
+            Action.SWITCH, made.target, observed.state, left_out=observed.left_out, clients=clients
+        )
+        result = self._conclusion.of(intent, watched, made.findings)
+        if result.outcome is Outcome.CONVERGED and made.target.mode is Mode.MUTUAL and self.desired.domains:
+            return self._map_domains(made, result)
+        return result
 
-    def _end_of_switch(self, intent: Intent, watched: Watched, findings: tuple[Finding, ...]) -> InstanceResult:
-        name = self.desired.name
-        if watched.ending is Ending.SETTLED:
-            self.journal.verified(intent.target, intent.previous)
-            self.journal.tell(EventKind.SETTLED, f"verified: {watched.view.words}")
-            return results.ended(
-                self.desired,
-                Outcome.CONVERGED,
-                watched,
-                f"verified on the wire: {self.desired.endpoint} is {describe_target(intent.target)}",
-                identifier=intent.target.identifier,
-                findings=findings,
-            )
-        if watched.ending is Ending.UNSEEN:
-            self.journal.mark_looked_through(intent)
-            return results.ended(
-                self.desired,
-                Outcome.FAILED,
-                watched,
-                f"the request had no effect within {self.desired.waiting.effect_within}; "
-                f"{results.now_words(watched.view)}, as before",
-                hint=f"look at the instance in the console, then: provisioner apply {name} (it looks before it asks)",
-                findings=findings,
-            )
-        if watched.ending is Ending.UNCHANGED:
-            return results.ended(
-                self.desired,
-                Outcome.WAITING,
-                watched,
-                f"waiting for the steps in the console; {results.now_words(watched.view)}, as before",
-                hint=f"do the steps, then: provisioner resume {name}",
-                findings=findings,
-            )
-        if watched.ending is Ending.REVERTED:
-            return self.undoer.reverted(intent, watched)
-        if watched.ending is Ending.DOWN_OUT_OF_SERVICE:
-            return self.undoer.broken(watched, watched.ending.value)
-        return self.undoer.undo(intent, watched)
+    def _map_domains(self, made: Plan, result: InstanceResult) -> InstanceResult:
+        """Go on with the mapping once the endpoint is in mutual mode, where it has not been set with the switch."""
+        assert made.target is not None
+        if len(made.target.domains) == len(self.desired.domains):
+            return result
+        self._taken_up = result
+        return self.carry_out(self.prepare())
+
+    def _require_unchanged(self, observed: Observed) -> None:
+        """Raise ``RefusedError`` when the wire shows another state than the plan was made for.
+
+        Between the two lie a question to a person, the making of a certificate, and a wait for the service.
+        """
+        seen = self.watcher.look(observed.left_out)
+        then, now = observed.view.state, seen.state
+        if then is None or now is None or (now.mode, now.leaf) != (then.mode, then.leaf):
+            raise results.changed_meanwhile(self.desired, seen.words)
 
     def _take_up_rollback(self, intent: Intent) -> InstanceResult:
-        if intent.looked_through:
-            return self.undoer.roll_back(
-                intent.target,
-                intent.previous,
-                "the request of an earlier rollback was not seen to act",
-                left_out=intent.left_out,
-                commanded=intent.commanded,
-            )
+        if intent.attempts < MOST_ATTEMPTS and self.watcher.came_to_nothing(intent):
+            return self.undoer.repeat(intent, "the request of an earlier rollback was not seen to act")
         return self.undoer.finish(intent, self.changer.follow(intent))

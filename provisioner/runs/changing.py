@@ -6,6 +6,7 @@ from provisioner.model.event import EventKind
 from provisioner.model.instance import EndpointState, Mode
 from provisioner.model.intent import Action, Intent
 from provisioner.planning.wire import mode_words
+from provisioner.ports import EndpointSwitch
 from provisioner.runs.journal import Journal
 from provisioner.runs.seams import Seams
 from provisioner.runs.watching import Watched, Watcher
@@ -20,7 +21,7 @@ class Changer:
 
     def __init__(self, desired: Desired, seams: Seams, journal: Journal, watcher: Watcher) -> None:
         self._desired = desired
-        self._switch = seams.switch
+        self._seams = seams
         self._journal = journal
         self._watcher = watcher
         self._repeater = Repeater(seams.reads.clock)
@@ -33,6 +34,7 @@ class Changer:
         *,
         left_out: tuple[str, ...] = (),
         commanded: bool = False,
+        clients: tuple[str, ...] = (),
     ) -> tuple[Intent, Watched]:
         """Ask for a state and wait until the wire has told what became of it.
 
@@ -40,28 +42,33 @@ class Changer:
             RejectedError: the service said no; nothing was changed, and the intent is closed (a rollback's stays open,
                 so that it can be resumed).
         """
-        intent = self._journal.intend(action, target, previous, left_out=left_out, commanded=commanded)
+        driver = self._seams.driver(target, previous)
+        intent = self._journal.intend(action, target, previous, left_out=left_out, commanded=commanded, clients=clients)
         self._journal.tell(EventKind.REQUESTED, f"requesting {describe_target(target)}", attempt=intent.attempts)
         try:
-            self._send(target)
+            self._send(driver, target)
         except UnansweredError as error:
             self._journal.tell(EventKind.REQUESTED, f"{error.message}; its effect is looked for on the wire")
         except ServiceError:
             self._forget(intent)
             raise
-        return intent, self._watcher.follow(intent, attended=self._switch.attended)
+        return intent, self._watcher.follow(intent, attended=driver.attended)
 
     def follow(self, intent: Intent) -> Watched:
-        """Wait for the effect of a request that an earlier run has sent, or was about to send."""
-        if self._switch.attended:
-            self._send(intent.target)
+        """Wait for the effect of a request that an earlier run has sent, or was about to send.
+
+        A person is shown the steps again unless they were done: doing them twice restarts the instance twice.
+        """
+        driver = self._seams.driver(intent.target, intent.previous)
+        if driver.attended and self._watcher.not_begun(intent):
+            self._send(driver, intent.target)
         message = f"looking for the effect of the request of run {intent.run}: {describe_target(intent.target)}"
         self._journal.tell(EventKind.REQUESTED, message, attempt=intent.attempts)
-        return self._watcher.follow(intent, attended=self._switch.attended)
+        return self._watcher.follow(intent, attended=driver.attended)
 
-    def _send(self, target: EndpointState) -> None:
+    def _send(self, driver: EndpointSwitch, target: EndpointState) -> None:
         region, instance = self._desired.region, self._desired.id
-        steps = self._repeater.write(lambda: self._switch.request(region, instance, target))
+        steps = self._repeater.write(lambda: driver.request(region, instance, target))
         if steps:
             self._journal.tell(EventKind.INSTRUCTED, "a person has to do these steps now", steps=list(steps))
 

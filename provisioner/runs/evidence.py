@@ -1,11 +1,12 @@
 """Evidence: what the wire showed at the end of a wait, in the words of the result."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from provisioner.model.instance import Mode
 from provisioner.model.outcome import AddressEvidence, Evidence
 from provisioner.model.reading import AddressReading, CanaryResult, Reading, Required
 from provisioner.planning.settle import Streak
+from provisioner.planning.wire import judged
 
 _ONE_HOST = "seen from one host: behind a balancer that keeps a client on one backend, the other backends were not seen"
 
@@ -20,7 +21,7 @@ def evidence(reading: Reading, streak: Streak | None, left_out: Collection[str],
         canary: whether a canary is configured.
     """
     canaries = {item.address: item for item in reading.canaries}
-    shown = [item for item in reading.addresses if item.address not in left_out]
+    shown = judged(reading, left_out)
     return Evidence(
         readings=streak.count if streak else 0,
         span_seconds=round(streak.span, 1) if streak else 0.0,
@@ -43,7 +44,7 @@ def _address(item: AddressReading, canary: CanaryResult | None) -> AddressEviden
     )
 
 
-def _notes(shown: list[AddressReading], streak: Streak | None, *, canary: bool) -> list[str]:
+def _notes(shown: Sequence[AddressReading], streak: Streak | None, *, canary: bool) -> list[str]:
     notes = [_ONE_HOST]
     if any(item.inferred for item in shown):
         notes.append("the demand for a client certificate was inferred from the shape of a TLS 1.3 handshake")

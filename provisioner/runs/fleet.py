@@ -3,24 +3,25 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import TypeVar
 
 from provisioner.errors import ProvisionerError
-from provisioner.model.outcome import InstanceResult
+from provisioner.model.outcome import InstanceResult, Outcome
 from provisioner.model.plan import Plan
+from provisioner.planning.wire import mode_words
 from provisioner.ports import Locks
 from provisioner.runs import results
 from provisioner.runs.attempt import Attempt
+from provisioner.runs.guarding import guarded
 
 Approve = Callable[[Sequence[Plan]], None]
-T = TypeVar("T")
 
 
 class Fleet:
     """Runs attempts on several instances under their locks.
 
     Every instance is planned and checked before any is touched: one refusal keeps all of them as they are. They are
-    then changed one after the other, and the first that does not end well keeps the rest from being begun.
+    then changed one after the other, and the first that does not end well keeps the rest from being begun. Each
+    lock is free as soon as its instance is done.
 
     Args:
         attempts: one per instance.
@@ -40,11 +41,17 @@ class Fleet:
             approve: is handed the plans that switch something; raises when they are declined.
             only_open: go on only with instances that have an open intent; the others are left out of the results.
         """
+        ended = []
         with ExitStack() as stack:
-            for attempt in sorted(self._attempts, key=lambda item: item.desired.name):
-                stack.enter_context(self._locks.hold(attempt.desired.name, self._run))
+            held = {}
+            for name in sorted(attempt.desired.name for attempt in self._attempts):
+                held[name] = stack.enter_context(ExitStack())
+                held[name].enter_context(self._locks.hold(name, self._run))
             chosen = [item for item in self._attempts if not only_open or item.journal.open_intent()]
-            return tuple(self._run_all(chosen, approve))
+            for result in self._run_all(chosen, approve):
+                ended.append(result)
+                held[result.name].close()
+        return tuple(ended)
 
     def _run_all(self, attempts: Sequence[Attempt], approve: Approve) -> Iterator[InstanceResult]:
         for attempt in attempts:
@@ -55,7 +62,7 @@ class Fleet:
             return
         plans = {}
         for attempt in attempts:
-            made = _guarded(attempt, attempt.prepare)
+            made = guarded(attempt.desired, attempt.prepare)
             if isinstance(made, InstanceResult):
                 yield from self._rest(attempts, {attempt.desired.name: made})
                 return
@@ -64,33 +71,68 @@ class Fleet:
             yield from self._refuse(attempts, plans)
             return
         if any(made.switches for made in plans.values()):
-            approve([made for made in plans.values() if made.steps])
-        yield from self._carry_out(attempts, plans)
-
-    def _take_up(self, attempts: Sequence[Attempt]) -> dict[str, InstanceResult]:
-        for attempt in attempts:
-            ended = _guarded(attempt, attempt.take_up)
-            if ended is not None:
-                return {attempt.desired.name: ended}
-        return {}
-
-    def _carry_out(self, attempts: Sequence[Attempt], plans: dict[str, Plan]) -> Iterator[InstanceResult]:
-        stopped_by, acted = "", False
-        for attempt in attempts:
-            name = attempt.desired.name
-            if stopped_by:
-                yield attempt.journal.end(results.not_started(attempt.desired, stopped_by))
-                continue
-            result = _guarded(attempt, partial(self._one, attempt, plans[name], anew=acted))
-            acted = acted or plans[name].switches
-            yield attempt.journal.end(result)
-            if not result.outcome.good:
-                stopped_by = f"{name}, which ended {result.outcome.label}"
+            self._ask(attempts, partial(approve, [made for made in plans.values() if made.steps]))
+        ready = self._make_ready(attempts, plans)
+        stopped = next((item for item in ready.values() if _is_bad(item)), None)
+        if isinstance(stopped, InstanceResult):
+            yield from self._rest(attempts, {stopped.name: stopped})
+            return
+        yield from self._switch(attempts, ready)
 
     @staticmethod
-    def _one(attempt: Attempt, made: Plan, *, anew: bool) -> InstanceResult:
-        """Carry a plan out; what was observed before another instance's restart is looked at again."""
-        return attempt.carry_out(attempt.prepare() if anew and made.steps else made)
+    def _take_up(attempts: Sequence[Attempt]) -> dict[str, InstanceResult]:
+        """Follow every open intent, however the others end: what is on its way is not left alone."""
+        ended: dict[str, InstanceResult] = {}
+        for attempt in attempts:
+            result = guarded(attempt.desired, attempt.take_up)
+            if result is not None:
+                ended[attempt.desired.name] = result
+                if result.outcome is Outcome.INTERRUPTED:
+                    break
+        return ended
+
+    @staticmethod
+    def _ask(attempts: Sequence[Attempt], approve: Callable[[], None]) -> None:
+        try:
+            approve()
+        except ProvisionerError as error:
+            for attempt in attempts:
+                attempt.journal.end(attempt.taken_up or results.failed(attempt.desired, error))
+            raise
+
+    @staticmethod
+    def _make_ready(attempts: Sequence[Attempt], plans: dict[str, Plan]) -> dict[str, Plan | InstanceResult]:
+        """Make and host what the plans need, before any endpoint is touched; stop at the first that can't be.
+
+        A certificate that an earlier instance had made is looked for anew, so that a shared one is made once.
+        """
+        ready: dict[str, Plan | InstanceResult] = {}
+        made_something = False
+        for attempt in attempts:
+            made = plans[attempt.desired.name]
+            anew = made_something and bool(made.making)
+            done = guarded(attempt.desired, partial(_ready, attempt, made, anew=anew))
+            made_something = made_something or bool(made.making)
+            ready[attempt.desired.name] = done
+            if _is_bad(done):
+                break
+        return ready
+
+    @staticmethod
+    def _switch(attempts: Sequence[Attempt], ready: dict[str, Plan | InstanceResult]) -> Iterator[InstanceResult]:
+        stopped_by, acted = "", False
+        for attempt in attempts:
+            name, made = attempt.desired.name, ready[attempt.desired.name]
+            if isinstance(made, InstanceResult):
+                result = made
+            elif stopped_by:
+                result = results.not_started(attempt.desired, stopped_by)
+            else:
+                result = guarded(attempt.desired, partial(_switched, attempt, made, anew=acted))
+                acted = True
+            yield attempt.journal.end(result)
+            if not result.outcome.good and not stopped_by:
+                stopped_by = f"{name}, which ended {result.outcome.label}"
 
     @staticmethod
     def _refuse(attempts: Sequence[Attempt], plans: dict[str, Plan]) -> Iterator[InstanceResult]:
@@ -114,10 +156,25 @@ class Fleet:
             yield attempt.journal.end(own or results.not_started(attempt.desired, because))
 
 
-def _guarded(attempt: Attempt, call: Callable[[], T]) -> T | InstanceResult:
-    try:
-        return call()
-    except ProvisionerError as error:
-        return results.failed(attempt.desired, error)
-    except KeyboardInterrupt:
-        return results.interrupted(attempt.desired)
+def _ready(attempt: Attempt, made: Plan, *, anew: bool) -> Plan | InstanceResult:
+    return attempt.make_ready(attempt.prepare() if anew else made)
+
+
+def _switched(attempt: Attempt, made: Plan, *, anew: bool) -> InstanceResult:
+    """Switch; what was observed before another instance's restart is looked at again."""
+    if not anew:
+        return attempt.switch(made)
+    fresh = attempt.prepare()
+    changes = fresh.steps and not fresh.refusals
+    if changes and (fresh.served_mode, fresh.served) != (made.served_mode, made.served):
+        raise results.changed_meanwhile(attempt.desired, _shown(fresh))
+    return attempt.carry_out(fresh)
+
+
+def _is_bad(item: Plan | InstanceResult) -> bool:
+    return isinstance(item, InstanceResult) and not item.outcome.good
+
+
+def _shown(plan: Plan) -> str:
+    mode = mode_words(plan.served_mode) if plan.served_mode else "unclear"
+    return f"{mode}, leaf {plan.served[:16]}" if plan.served else mode

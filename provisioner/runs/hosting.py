@@ -1,39 +1,38 @@
 """Hosting: one certificate, one name, one upload."""
 
-from provisioner.errors import NameTakenError, UnansweredError
+from provisioner.errors import NameTakenError, ServiceError, UnansweredError
 from provisioner.model.certificate import HostedCertificate, Leaf
-from provisioner.model.desired import Desired
-from provisioner.planning.observed import hosted_copy
+from provisioner.planning.observed import Part, hosted_copy
 from provisioner.runs.seams import Reads
 from provisioner.waiting import Repeater
 
 
 class Host:
-    """Uploads a certificate of the key store to Certificate Management Service, and reads it back.
+    """Uploads a part's certificate from the key store to Certificate Management Service, and reads it back.
 
     The name carries the first half of the leaf's SHA-256, and the idempotence token is derived from the same, so that
     neither a lost answer nor a second machine leads to a second copy.
     """
 
-    def __init__(self, desired: Desired, reads: Reads) -> None:
-        self._desired = desired
+    def __init__(self, instance: str, part: Part, reads: Reads) -> None:
+        self._instance = instance
+        self._part = part
         self._reads = reads
         self._repeater = Repeater(reads.clock)
 
-    def ensure(self, leaf: Leaf, known: tuple[HostedCertificate, ...]) -> tuple[HostedCertificate, bool]:
+    def ensure(self, leaf: Leaf) -> tuple[HostedCertificate, bool]:
         """Return the hosted copy and whether it was uploaded now.
 
         Args:
             leaf: the certificate, kept in the key store.
-            known: the hosted certificates that were just looked up.
 
         Raises:
             ServiceError: the service refused, or its answer stayed away and the certificate is not there.
         """
-        found = hosted_copy(known, leaf)
+        found = hosted_copy(self._part.hosted, leaf)
         if found is not None:
             return found, False
-        name = f"{self._desired.hosted_prefix}{leaf.sha256[:16]}"
+        name = f"{self._part.hosted_prefix}{leaf.sha256[:16]}"
         try:
             return self._read_back(self._upload(name, leaf), leaf), True
         except NameTakenError:
@@ -42,15 +41,15 @@ class Host:
             landed = hosted_copy(self._find(name), leaf)
             if landed is None:
                 raise UnansweredError(
-                    f"{self._desired.name}: the upload of {name} got no answer and is not listed; "
+                    f"{self._instance}: the upload of {name} got no answer and is not listed; "
                     "the endpoint was not touched",
                     action=error.action,
-                    hint=f"provisioner apply {self._desired.name}",
+                    hint=f"provisioner apply {self._instance}",
                 ) from None
             return landed, True
 
     def _upload(self, name: str, leaf: Leaf) -> int:
-        store, certificate = self._reads.key_store, self._desired.specification.name
+        store, certificate = self._reads.key_store, self._part.wanted.name
         chain = store.chain_pem(certificate, leaf.sha256)
         key = store.private_key_pem(certificate, leaf.sha256)
         return self._repeater.write(lambda: self._reads.hosted.upload(name, chain, key, name))
@@ -59,8 +58,8 @@ class Host:
         made = self._repeater.read(lambda: self._reads.hosted.read_back(number))
         got = made.sha256 or leaf.sha256
         if got != leaf.sha256 or (made.serial is not None and made.serial != leaf.serial):
-            raise UnansweredError(
-                f"{self._desired.name}: the hosted copy is not what was uploaded: got {got[:16]}, "
+            raise ServiceError(
+                f"{self._instance}: the hosted copy is not what was uploaded: got {got[:16]}, "
                 f"expected {leaf.sha256[:16]}; the endpoint was not touched",
                 hint="look at the certificate in the console of Certificate Management Service",
             )
@@ -76,7 +75,7 @@ class Host:
             return found
         state = f"a certificate of that name is {found.status}" if found else "another certificate has that name"
         raise NameTakenError(
-            f"{self._desired.name}: hosting {name} was refused: {state}; the endpoint was not touched",
+            f"{self._instance}: hosting {name} was refused: {state}; the endpoint was not touched",
             hint=f"remove {name} in the console of Certificate Management Service, or issue anew with: provisioner "
-            f"issue {self._desired.specification.name}",
+            f"issue {self._part.wanted.name}",
         )

@@ -55,6 +55,7 @@ class Journal:
         *,
         left_out: tuple[str, ...],
         commanded: bool = False,
+        clients: tuple[str, ...] = (),
     ) -> Intent:
         """Record an intent before its request is sent; a repeated one counts its requests on."""
         before = self.open_intent()
@@ -71,9 +72,25 @@ class Journal:
             attempts=before.attempts + 1 if again and before else 1,
             commanded=commanded,
             left_out=left_out,
+            clients=clients,
         )
+        if target.leaf is not None:
+            self.meet(target.leaf)
         self._records.intents.save(intent)
         return intent
+
+    def take_over(self, intent: Intent) -> Intent:
+        """Record that a person's rollback goes where an open request goes already."""
+        return self._mark(replace(intent, action=Action.ROLLBACK, commanded=True))
+
+    def meet(self, sha256: str) -> None:
+        """Record that this state works with a leaf."""
+        self._records.leaves.meet(sha256, self._clock.now())
+
+    def distrust(self, sha256: str | None) -> None:
+        """Record that the endpoint was taken back from a leaf; unattended runs leave it alone from then on."""
+        if sha256 is not None:
+            self._records.leaves.distrust(sha256, self._clock.now())
 
     def mark_interrupted(self, intent: Intent) -> Intent:
         """Record that the wire left the state before the request."""
@@ -90,6 +107,8 @@ class Journal:
     def verified(self, state: EndpointState, previous: EndpointState | None) -> None:
         """Record that the endpoint was verified in a state, and close the intent."""
         self._records.history.switched(self._desired.name, state, previous, self._clock.now())
+        if state.leaf is not None:
+            self._records.leaves.trust(state.leaf)
         self.close_intent()
 
     def hold(self, reason: str, specification: str) -> None:

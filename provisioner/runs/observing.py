@@ -1,19 +1,27 @@
 """Observing: everything that a plan is made from, read once."""
 
 import hashlib
-import ssl
 from dataclasses import replace
+from datetime import datetime
 
 from provisioner.errors import RejectedError, UnusableError
-from provisioner.model.certificate import HostedCertificate
-from provisioner.model.desired import Desired
-from provisioner.model.instance import DeviceCA, Instance, Mode
-from provisioner.model.reading import CanaryResult, Reading
-from provisioner.planning.observed import DeviceCAs, Kept, Observed, Served
+from provisioner.model.certificate import HostedCertificate, HostedSpecification, Pinned
+from provisioner.model.desired import Desired, Mapped, Wanted
+from provisioner.model.instance import DeviceCA, Instance, Mode, NameRecord
+from provisioner.model.reading import AddressReading, CanaryResult, Reading
+from provisioner.planning.observed import DeviceCAs, Kept, Observed, Part, Rehearsed, Served
+from provisioner.planning.parts import PartPlan
+from provisioner.planning.planner import planned_parts
+from provisioner.planning.strangers import strangers
 from provisioner.planning.wire import Look, View, unreachable, view
+from provisioner.runs.canary_chain import with_canary
+from provisioner.runs.chain_text import ders
 from provisioner.runs.looking import Looker
+from provisioner.runs.pinning import pinned_by_files, pinned_by_identifier
 from provisioner.runs.seams import Records, Seams
 from provisioner.waiting import Repeater
+
+_SERVICE_DOMAIN = ".mqtt.aliyuncs.com"
 
 
 class Observer:
@@ -33,61 +41,134 @@ class Observer:
     def observe(self) -> Observed:
         """Return everything. Raises ``ServiceError``, ``UnresolvedError``, ``UnusableError``."""
         desired, reads = self._desired, self._reads
-        authority = reads.issuer.authority()
+        authority, pinned = reads.issuer.authority(), self._pinned(desired.specification)
         reads.resolver.resolve(desired.endpoint)
         listed = self._repeater.read(lambda: reads.instances.list(desired.region))
         instance = _pick(listed, desired.id)
-        reading = self._looker.look()
+        reading = self._looker.look_well()
         left_out = unreachable(reading)
-        seen = view(reading, left_out) if len(left_out) < len(reading.addresses) else view(reading)
-        return Observed(
+        seen = view(reading, left_out)
+        hosted = self._repeater.read(lambda: reads.hosted.find(desired.hosted_prefix))
+        served = self._served(reading, seen)
+        observed = Observed(
             at=reads.clock.now(),
             instance=instance,
             others=tuple(item.id for item in listed if item.region == desired.region),
             view=seen,
             left_out=left_out if seen.look is Look.UP else (),
-            served=self._served(reading, seen),
-            hosted=self._repeater.read(lambda: reads.hosted.find(desired.hosted_prefix)),
-            kept=self.kept(),
+            served=served,
+            hosted=hosted,
+            kept=self.kept(desired.specification.name),
             authority=authority,
-            device_cas=self._device_cas(instance, authority.certificate.sha256),
+            device_cas=self._device_cas(instance, authority.certificate.sha256 if authority else ""),
             canary=self._canary(reading, seen, left_out),
             intent=self._records.intents.open(desired.name),
             hold=self._records.holds.get(desired.name),
+            pinned=pinned,
+            domains=tuple(self._part(item, reading, seen) for item in desired.domains),
+            names=self._names(),
         )
+        leaves = self._records.leaves
+        taken_back = pinned is not None and pinned.sha256 is not None and leaves.distrusted(pinned.sha256)
+        return replace(observed, strangers=strangers(desired, observed, leaves.knows), taken_back=taken_back)
+
+    def rehearsed(self, observed: Observed) -> Observed:
+        """Return the observation with rehearsals of the certificates that would be switched to, if they are here."""
+        own, domains = planned_parts(self._desired, observed, changing=True)
+        leaves = [item.leaf.sha256 for item in (own, *domains) if item.leaf is not None]
+        taken_back = observed.taken_back or any(self._records.leaves.distrusted(leaf) for leaf in leaves)
+        mapped = {item.part.host: item for item in domains}
+        return replace(
+            observed,
+            taken_back=taken_back,
+            rehearsal=self._rehearse(own, observed),
+            domains=tuple(
+                replace(part, rehearsal=self._rehearse(mapped[part.host], observed)) if part.host in mapped else part
+                for part in observed.domains
+            ),
+        )
+
+    def _rehearse(self, needed: PartPlan, observed: Observed) -> Rehearsed | None:
+        part, leaf = needed.part, needed.leaf
+        if leaf is None or (part.rehearsal is not None and part.rehearsal.sha256 == leaf.sha256):
+            return part.rehearsal
+        files = self._reads.key_store.files(part.wanted.name, leaf.sha256)
+        registered = observed.device_cas.registered
+        device_cas = tuple(item.certificate_pem for item in registered if item.active and item.certificate_pem)
+        rehearsal = self._reads.source(part.wanted.name).rehearsal
+        return Rehearsed(leaf.sha256, rehearsal.rehearse((part.host,), files, device_cas))
 
     def status(self) -> int | None:
         """Return the instance's status, None when the directory does not have it. Raises ``ServiceError``."""
         found = _pick(self._reads.instances.list(self._desired.region), self._desired.id)
         return found.status if found else None
 
-    def kept(self) -> tuple[Kept, ...]:
-        """Return what the key store has for the certificate, newest first."""
-        store, name = self._reads.key_store, self._desired.specification.name
+    def served_expiry(self) -> datetime | None:
+        """Return when the certificate on the wire expires, None when that can't be seen."""
+        reading = self._looker.look()
+        served = self._served(reading, view(reading, unreachable(reading)))
+        return served.leaf.not_after if served else None
+
+    def kept(self, name: str) -> tuple[Kept, ...]:
+        """Return what the key store has for a certificate, newest first."""
+        store, signed = self._reads.key_store, self._reads.source(name).issuer.signed
         found = (store.material(name, leaf.sha256) for leaf in store.leaves(name))
-        return tuple(
-            Kept(item, self._reads.issuer.signed(_der(store.chain_pem(name, item.leaf.sha256))))
-            for item in found
-            if item
+        chains = ((item, ders(store.chain_pem(name, item.leaf.sha256))) for item in found if item)
+        return tuple(Kept(item, signed(chain[0]), self._reads.reader.issuers(chain)) for item, chain in chains)
+
+    def _names(self) -> tuple[NameRecord, ...]:
+        """Return what the DNS says, nothing where that is not what leads there or the name is the service's own."""
+        endpoint = self._desired.endpoint
+        if endpoint.connect_to is not None or (not self._desired.domains and endpoint.host.endswith(_SERVICE_DOMAIN)):
+            return ()
+        hosts = (endpoint.host, *(item.domain for item in self._desired.domains))
+        return tuple(found for found in map(self._reads.aliases.look_up, hosts) if found is not None)
+
+    def _part(self, mapped: Mapped, reading: Reading, seen: View) -> Part:
+        name = mapped.specification.name
+        leaf = dict(seen.state.domains).get(mapped.domain) if seen.state else None
+        shown = next((item.addresses for item in reading.domains if item.domain == mapped.domain), ())
+        return Part(
+            host=mapped.domain,
+            wanted=mapped.specification,
+            hosted_prefix=mapped.hosted_prefix,
+            served=self._shown(shown, leaf, name),
+            hosted=self._repeater.read(lambda: self._reads.hosted.find(mapped.hosted_prefix)),
+            kept=self.kept(name),
+            pinned=self._pinned(mapped.specification),
         )
+
+    def _pinned(self, wanted: Wanted) -> Pinned | None:
+        if isinstance(wanted, HostedSpecification):
+            found = self._repeater.read(lambda: self._reads.hosted.by_identifier(wanted.identifier))
+            return None if found is None else pinned_by_identifier(found)
+        return pinned_by_files(self._reads.source(wanted.name).issuer, self._reads.reader)
 
     def with_kept(self, observed: Observed) -> Observed:
         """Return the observation with the key store looked at again."""
-        return replace(observed, kept=self.kept())
+        domains = tuple(replace(part, kept=self.kept(part.wanted.name)) for part in observed.domains)
+        return replace(observed, kept=self.kept(self._desired.specification.name), domains=domains)
 
     @staticmethod
     def plus_hosted(observed: Observed, hosted: HostedCertificate) -> Observed:
         """Return the observation with a certificate that was just hosted and read back."""
-        return replace(observed, hosted=(*observed.hosted, hosted))
+        domains = tuple(replace(part, hosted=(*part.hosted, hosted)) for part in observed.domains)
+        return replace(observed, hosted=(*observed.hosted, hosted), domains=domains)
 
     def _served(self, reading: Reading, seen: View) -> Served | None:
-        if seen.state is None:
+        leaf = seen.state.leaf if seen.state else None
+        return self._shown(reading.addresses, leaf, self._desired.specification.name)
+
+    def _shown(self, addresses: tuple[AddressReading, ...], sha256: str | None, name: str) -> Served | None:
+        chain = next((item.chain for item in addresses if sha256 and item.leaf_sha256 == sha256 and item.chain), ())
+        if not chain:
             return None
-        der = next(item.chain[0] for item in reading.addresses if item.leaf_sha256 == seen.state.leaf and item.chain)
         try:
-            return Served(self._reads.reader.read(der), self._reads.issuer.signed(der))
+            leaf = self._reads.reader.read(chain[0])
         except UnusableError:
             return None
+        known, signed = self._records.leaves.knows(leaf.sha256), self._reads.source(name).issuer.signed(chain[0])
+        return Served(leaf, signed, self._reads.reader.issuers(chain), known)
 
     def _device_cas(self, instance: Instance | None, authority_sha256: str) -> DeviceCAs:
         if instance is None or self._desired.mode is Mode.ONE_WAY:
@@ -95,8 +176,10 @@ class Observer:
         try:
             found = self._repeater.read(lambda: self._reads.device_cas.list(self._desired.region, self._desired.id))
         except RejectedError as error:
-            return DeviceCAs(unknown=error.message)
-        return DeviceCAs(found, authority_among=any(_sha256(item) == authority_sha256 for item in found))
+            seen = DeviceCAs(unknown=error.message)
+        else:
+            seen = DeviceCAs(found, authority_among=any(_sha256(item) == authority_sha256 for item in found))
+        return with_canary(seen, self._reads.canary, self._reads.reader)
 
     def _canary(self, reading: Reading, seen: View, left_out: tuple[str, ...]) -> CanaryResult | None:
         policy = self._desired.canary
@@ -112,13 +195,8 @@ def _pick(listed: tuple[Instance, ...], wanted: str) -> Instance | None:
     return next((item for item in listed if item.id == wanted), None)
 
 
-def _der(chain_pem: str) -> bytes:
-    end = "-----END CERTIFICATE-----"
-    return ssl.PEM_cert_to_DER_cert(chain_pem[: chain_pem.index(end) + len(end)] + "\n")
-
-
 def _sha256(device_ca: DeviceCA) -> str:
     try:
-        return hashlib.sha256(_der(device_ca.certificate_pem)).hexdigest()
+        return hashlib.sha256(ders(device_ca.certificate_pem)[0]).hexdigest()
     except ValueError:
         return ""

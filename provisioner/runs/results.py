@@ -1,8 +1,10 @@
 """Results: how each end of a run is put into words, with the state the endpoint is in now and the next command."""
 
-from provisioner.errors import InterruptedRunError, ProvisionerError
+from dataclasses import replace
+
+from provisioner.errors import InterruptedRunError, ProvisionerError, RefusedError, ServiceError
 from provisioner.model.desired import Desired
-from provisioner.model.finding import Finding
+from provisioner.model.finding import Finding, Severity
 from provisioner.model.outcome import InstanceResult, Outcome, outcome_of
 from provisioner.model.plan import Plan
 from provisioner.planning.wire import View, describe, mode_words
@@ -21,6 +23,36 @@ def unchanged(desired: Desired, plan: Plan) -> InstanceResult:
         fingerprint_sha256=plan.served,
         hosted_identifier=plan.previous.identifier if plan.previous else None,
         findings=plan.findings,
+    )
+
+
+def clients_missing(missing: tuple[str, ...], awaited: tuple[str, ...]) -> Finding:
+    """Return the finding that device clients did not come back in time."""
+    named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")  # noqa: PLR2004
+    return Finding(
+        "clients-missing",
+        f"{len(missing)} of {len(awaited)} clients that were online before the switch are missing: {named}",
+        Severity.WARNING,
+        "look at these devices; provisioner rollback takes the endpoint back",
+    )
+
+
+def waits(desired: Desired, plan: Plan, when: str, finding: Finding) -> InstanceResult:
+    """Return the result of an unattended run that has made everything ready and waits for its window."""
+    result = unchanged(desired, plan)
+    message = f"{desired.name}: everything is ready, the switch waits until {when}; the endpoint is as before"
+    return replace(result, message=message, findings=(*plan.findings, finding))
+
+
+def refused_because(desired: Desired, reason: str, message: str, hint: str) -> InstanceResult:
+    """Return the result of a run that was refused before anything was looked at."""
+    return InstanceResult(
+        name=desired.name,
+        id=desired.id,
+        outcome=Outcome.REFUSED,
+        message=f"{desired.name}: {message}; nothing was changed",
+        hint=hint,
+        findings=(Finding(reason, message, Severity.REFUSAL, hint),),
     )
 
 
@@ -82,7 +114,10 @@ def ended(
 
 def failed(desired: Desired, error: ProvisionerError, findings: tuple[Finding, ...] = ()) -> InstanceResult:
     """Return the result of a run that an error ended."""
-    message = error.message if error.message.startswith(desired.name) else f"{desired.name}: {error.message}"
+    message = named(desired, error.message)
+    if isinstance(error, ServiceError) and not any(word in message for word in ("touched", "changed")):
+        # A request that was sent is followed on the wire, so an error of the service that ends a run came before it.
+        message += "; the endpoint was not touched"
     return InstanceResult(
         name=desired.name,
         id=desired.id,
@@ -90,6 +125,19 @@ def failed(desired: Desired, error: ProvisionerError, findings: tuple[Finding, .
         message=message,
         hint=error.hint,
         findings=findings,
+    )
+
+
+def named(desired: Desired, message: str) -> str:
+    """Return a message that begins with the instance's name."""
+    return message if message.startswith(f"{desired.name}:") else f"{desired.name}: {message}"
+
+
+def changed_meanwhile(desired: Desired, seen: str) -> RefusedError:
+    """Return the error of a run that finds the endpoint in another state than the approved plan speaks of."""
+    return RefusedError(
+        f"{desired.name}: the endpoint changed since the plan was made, and is now {seen}; nothing was requested",
+        hint=f"provisioner plan {desired.name}",
     )
 
 

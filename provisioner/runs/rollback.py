@@ -1,17 +1,18 @@
 """The command ``rollback``: back to a named state, taking over a run that holds the instance."""
 
-from provisioner.errors import RefusedError
+from provisioner.errors import RefusedError, ServiceError
 from provisioner.model.event import EventKind
 from provisioner.model.instance import EndpointState, Mode, Status
-from provisioner.model.intent import Intent
+from provisioner.model.intent import Action, Intent
 from provisioner.model.outcome import InstanceResult, Outcome
 from provisioner.planning.observed import hosted_copy
-from provisioner.planning.planner import restorable
-from provisioner.planning.wire import View, view
+from provisioner.planning.planner import ALIBABAS_ROOT, restorable
+from provisioner.planning.wire import asks_only, view
 from provisioner.runs.attempt import Attempt
 from provisioner.runs.changing import describe_target
 from provisioner.runs.looking import Looker
 from provisioner.runs.seams import Seams
+from provisioner.runs.watching import Watched
 from provisioner.waiting import Repeater, poll_until
 
 PREVIOUS = "previous-certificate"
@@ -33,11 +34,12 @@ class Rollback:
         self._desired = attempt.desired
         self._seams = seams
         self._to = to
-        self._looker = Looker(attempt.desired.endpoint, seams.reads)
+        self._looker = Looker(attempt.desired.endpoint, seams.reads, [item.domain for item in self._desired.domains])
         self._repeater = Repeater(seams.reads.clock)
 
     def target(self) -> EndpointState:
         """Return where the rollback goes. Raises ``RefusedError`` when that can't be told or asked for."""
+        self._require_known()
         if self._to == ONE_WAY:
             return EndpointState(Mode.ONE_WAY)
         if self._to in {None, PREVIOUS}:
@@ -45,67 +47,117 @@ class Rollback:
         assert self._to is not None
         return self._hosted(self._to)
 
+    def trust(self, target: EndpointState) -> str:
+        """Return what every client must trust once the endpoint is back there, in words."""
+        if target.mode is Mode.ONE_WAY:
+            return ALIBABAS_ROOT
+        identifier, hosted = target.identifier or "", self._seams.reads.hosted
+        try:
+            found = self._repeater.read(lambda: hosted.by_identifier(identifier))
+        except ServiceError:
+            found = None
+        issuer = f" ({found.issuer})" if found is not None and found.issuer else ""
+        return f"every client must already trust the CA that issued certificate {identifier}{issuer}"
+
     def carry_out(self, target: EndpointState) -> InstanceResult:
-        """Go back, wait, verify; the instance is on hold afterwards."""
-        journal, undoer = self._attempt.journal, self._attempt.undoer
+        """Go back, wait, verify; the instance is on hold afterwards.
+
+        A request that goes there already is followed and not repeated. An endpoint that is there, and stays there once
+        every other request has acted, is left alone.
+        """
+        journal, undoer, watcher = self._attempt.journal, self._attempt.undoer, self._attempt.watcher
         journal.tell(EventKind.ROLLING_BACK, f"rolling back to {describe_target(target)}, as asked")
         intent = journal.open_intent()
+        if intent is not None and _goes_to(intent, target) and not watcher.came_to_nothing(intent):
+            return undoer.finish(journal.take_over(intent), self._attempt.changer.follow(intent))
         left_out = intent.left_out if intent else ()
-        acting = intent is not None and self._may_still_act(intent)
-        _, seen = self._looker.look_for(target, left_out)
-        if not acting and seen.state is not None and seen.state.matches(target):
-            journal.close_intent()
-            undoer.hold(f"rolled back to {describe_target(target)}, as asked")
-            return self._there_already(target, seen)
-        previous = EndpointState(seen.state.mode, seen.state.leaf) if seen.state else None
-        return undoer.roll_back(target, previous, "as asked", left_out=left_out, commanded=True)
+        if intent is not None:
+            self._let_act(intent)
+        if not watcher.await_in_service():
+            return undoer.not_sent(None, "as asked; the instance did not come back into service")
+        found = watcher.confirm(target, left_out)
+        if found is None or (found.view.state is not None and asks_only(found.view.state)):
+            self._distrust(target, intent)
+            return undoer.roll_back(target, "as asked", left_out=left_out, commanded=True)
+        undoer.hold(f"rolled back to {describe_target(target)}, as asked")
+        journal.close_intent()
+        return self._there_already(target, found)
 
-    def _may_still_act(self, intent: Intent) -> bool:
-        """Wait until an open request has begun to act or was looked for long enough; tell whether it may still act.
+    def _distrust(self, target: EndpointState, intent: Intent | None) -> None:
+        """Record what a person takes the endpoint back from, so that unattended runs leave that certificate alone."""
+        state = view(self._looker.look()).state
+        served = state.leaf if state is not None and state.mode is Mode.MUTUAL else None
+        for leaf in {served, intent.target.leaf if intent else None} - {None, target.leaf}:
+            self._attempt.journal.distrust(leaf)
 
-        The endpoint may be where it should go back to only because the request has not begun to act.
+    def _let_act(self, intent: Intent) -> None:
+        """Wait until an open request has begun to act, or was looked for long enough.
+
+        The endpoint may be where it should go back to only because the request has not begun to act. A person who was
+        to act knows.
         """
-        if intent.interrupted or intent.looked_through:
-            return intent.interrupted
+        attended = self._seams.driver(intent.target, intent.previous).attended
+        if attended or (intent.looked_through and not intent.interrupted):
+            return
         clock, policy, watcher = self._seams.reads.clock, self._desired.waiting, self._attempt.watcher
         end = clock.monotonic() + policy.effect_within.total_seconds()
 
         def tick() -> bool | None:
             watcher.heed_stop()
             seen = view(self._looker.look(), intent.left_out)
-            before = seen.state is not None and seen.state.same_as(intent.previous)
+            before = seen.state is not None and seen.state.same_as(intent.previous, intent.target)
             if not before or watcher.status() != Status.IN_SERVICE:
                 return True
             message = f"{seen.words}; the request of run {intent.run} may still act"
             self._attempt.journal.tell(EventKind.WAITING, message, wire=seen.words)
             return False if clock.monotonic() >= end else None
 
-        return poll_until(tick, clock, policy.poll.total_seconds())
+        poll_until(tick, clock, policy.poll.total_seconds())
 
-    def _there_already(self, target: EndpointState, seen: View) -> InstanceResult:
+    def _there_already(self, target: EndpointState, found: Watched) -> InstanceResult:
         return InstanceResult(
             name=self._desired.name,
             id=self._desired.id,
             outcome=Outcome.CONVERGED,
-            message=f"{self._desired.name}: the endpoint is there already ({seen.words}), so nothing was requested; "
-            "on hold",
+            message=f"{self._desired.name}: the endpoint is there already ({found.view.words}), "
+            "so nothing was requested; on hold",
             hint=f"provisioner apply {self._desired.name} --release",
             mode=target.mode,
-            fingerprint_sha256=seen.state.leaf if seen.state else None,
+            fingerprint_sha256=found.view.state.leaf if found.view.state else None,
             hosted_identifier=target.identifier,
+            evidence=found.evidence,
         )
 
+    def _require_known(self) -> None:
+        desired, listed = self._desired, self._seams.reads.instances.list
+        found = self._repeater.read(lambda: listed(desired.region))
+        if desired.id not in {item.id for item in found}:
+            raise RefusedError(
+                f"{desired.name}: instance {desired.id} is not in region {desired.region}; nothing was changed",
+                hint=f"correct id or region of [instances.{desired.name}]",
+            )
+
     def _previous(self) -> EndpointState:
-        intent = self._attempt.journal.open_intent()
-        recorded = intent.previous if intent else self._seams.records.history.previous(self._desired.name)
-        if restorable(recorded) and recorded is not None:
+        recorded = self._recorded()
+        if recorded is not None and self._attempt.undoer.still_valid(recorded):
             return recorded
         if self._to is None:
             return EndpointState(Mode.ONE_WAY)
+        gone = recorded is not None and restorable(recorded)
+        why = (
+            "the previous certificate expired or is no longer hosted" if gone else "no previous certificate is recorded"
+        )
         raise RefusedError(
-            f"{self._desired.name}: no previous certificate is recorded; nothing was changed",
+            f"{self._desired.name}: {why}; nothing was changed",
             hint=f"provisioner rollback {self._desired.name} --to IDENTIFIER, or --to one-way",
         )
+
+    def _recorded(self) -> EndpointState | None:
+        """Return the state before the open request, or where an unfinished rollback was going; else the history's."""
+        intent = self._attempt.journal.open_intent()
+        if intent is None:
+            return self._seams.records.history.previous(self._desired.name)
+        return intent.target if intent.action is Action.ROLLBACK else intent.previous
 
     def _hosted(self, identifier: str) -> EndpointState:
         found = self._repeater.read(lambda: self._seams.reads.hosted.by_identifier(identifier))
@@ -134,3 +186,7 @@ class Rollback:
         hosted = self._repeater.read(lambda: self._seams.reads.hosted.read_back(number))
         leaves = self._seams.reads.key_store.leaves(self._desired.specification.name)
         return next((leaf.sha256 for leaf in leaves if hosted_copy((hosted,), leaf)), None)
+
+
+def _goes_to(intent: Intent, target: EndpointState) -> bool:
+    return intent.target.mode is target.mode and intent.target.leaf == target.leaf

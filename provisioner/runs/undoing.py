@@ -1,7 +1,6 @@
 """Undoing: what the end of a wait leads to, and rolling back."""
 
-from provisioner.errors import ProvisionerError, ServiceError, UnusableError
-from provisioner.model.certificate import HostedCertificate
+from provisioner.errors import ServiceError, UnusableError
 from provisioner.model.desired import Desired
 from provisioner.model.event import EventKind
 from provisioner.model.instance import EndpointState
@@ -13,11 +12,12 @@ from provisioner.planning.settle import Ending
 from provisioner.runs import results
 from provisioner.runs.changing import Changer, describe_target
 from provisioner.runs.journal import Journal
+from provisioner.runs.pinning import pinned_by_files
 from provisioner.runs.seams import Seams
 from provisioner.runs.watching import Watched, Watcher, outage
 from provisioner.waiting import Repeater
 
-_MOST_ATTEMPTS = 2
+MOST_ATTEMPTS = 2
 
 
 class Undoer:
@@ -34,31 +34,29 @@ class Undoer:
         self._changer = changer
         self._watcher = watcher
 
-    def undo(self, intent: Intent, watched: Watched) -> InstanceResult:
-        """Roll a failed switch back and return how that ended."""
-        why = f"{watched.ending.value}: {watched.view.words}"
-        target = rollback_target(self._desired, intent.previous, previous_valid=self._still_valid(intent.previous))
+    def undo(self, intent: Intent, watched: Watched, why: str = "") -> InstanceResult:
+        """Roll a failed switch back and return how that ended; ``why`` is told by the wire when not given."""
+        why = why or f"{watched.ending.value}: {watched.view.words}"
+        self._journal.distrust(intent.target.leaf)
+        target = rollback_target(self._desired, intent.previous, previous_valid=self.still_valid(intent.previous))
         if target is None:
-            self._journal.close_intent()
             return self.broken(watched, f"the switch failed ({why}) and on_failure leaves it as it is")
         self._journal.tell(EventKind.ROLLING_BACK, f"rolling back to {describe_target(target)}, because {why}")
-        return self.roll_back(target, watched.state, why, seen=watched, left_out=intent.left_out)
+        return self.roll_back(target, why, seen=watched, left_out=intent.left_out)
 
     def roll_back(
         self,
         target: EndpointState,
-        previous: EndpointState | None,
         why: str,
         *,
         seen: Watched | None = None,
         left_out: tuple[str, ...] = (),
         commanded: bool = False,
     ) -> InstanceResult:
-        """Ask for a state to go back to, wait and verify, and return how that ended.
+        """Ask for a state to go back to once the instance is in service, wait and verify; return how that ended.
 
         Args:
             target: where to go back to.
-            previous: the state now, None when it is down or mixed.
             why: the reason, in words.
             seen: the wait that led here, None when there was none.
             left_out: addresses that are not judged.
@@ -66,30 +64,29 @@ class Undoer:
         """
         try:
             if not self._watcher.await_in_service():
-                return self._not_sent(seen, f"{why}; the instance did not come back into service")
+                return self.not_sent(seen, f"{why}; the instance did not come back into service")
+            now = self._watcher.now(left_out)
             intent, watched = self._changer.request(
-                Action.ROLLBACK, target, previous, left_out=left_out, commanded=commanded
+                Action.ROLLBACK, target, now, left_out=left_out, commanded=commanded
             )
         except ServiceError as error:
-            return self._not_sent(seen, f"{why}; the rollback's request failed: {error.message}")
+            return self.not_sent(seen, f"{why}; the rollback's request failed: {error.message}")
         return self.finish(intent, watched, cut_off=self._outage(seen, watched))
 
     def finish(self, intent: Intent, watched: Watched, cut_off: float | None = None) -> InstanceResult:
-        """Return how a rollback ended, repeating a request without effect once."""
-        if watched.ending is Ending.UNSEEN and intent.attempts < _MOST_ATTEMPTS:
+        """Return how a rollback ended, repeating a request without effect once.
+
+        The hold comes before the record of the request is closed: killed in between, nothing is tried again. The
+        history has the state gone back to as the one before, so that a further rollback finds itself there.
+        """
+        if watched.ending is Ending.UNSEEN:
             self._journal.mark_looked_through(intent)
-            return self.roll_back(
-                intent.target,
-                watched.state,
-                "the rollback's request had no effect",
-                seen=watched,
-                left_out=intent.left_out,
-                commanded=intent.commanded,
-            )
+            if intent.attempts < MOST_ATTEMPTS:
+                return self.repeat(intent, "the rollback's request had no effect", seen=watched)
         if watched.ending is not Ending.SETTLED:
             return self.broken(watched, f"the rollback to {describe_target(intent.target)} did not succeed", cut_off)
-        self._journal.verified(intent.target, intent.previous)
         self.hold(f"rolled back to {describe_target(intent.target)}")
+        self._journal.verified(intent.target, intent.target)
         outcome = Outcome.CONVERGED if intent.commanded else Outcome.ROLLED_BACK
         return results.ended(
             self._desired,
@@ -101,10 +98,15 @@ class Undoer:
             outage=cut_off,
         )
 
+    def repeat(self, intent: Intent, why: str, *, seen: Watched | None = None) -> InstanceResult:
+        """Ask once more for a rollback whose request was not seen to act, and return how that ended."""
+        return self.roll_back(intent.target, why, seen=seen, left_out=intent.left_out, commanded=intent.commanded)
+
     def reverted(self, intent: Intent, watched: Watched) -> InstanceResult:
         """Return the result of a change that the cloud took back by itself: nothing more is requested."""
-        self._journal.close_intent()
+        self._journal.distrust(intent.target.leaf)
         self.hold("the endpoint went back by itself to the state before the request")
+        self._journal.close_intent()
         return results.ended(
             self._desired,
             Outcome.ROLLED_BACK,
@@ -127,7 +129,8 @@ class Undoer:
             outage=cut_off,
         )
 
-    def _not_sent(self, seen: Watched | None, why: str) -> InstanceResult:
+    def not_sent(self, seen: Watched | None, why: str) -> InstanceResult:
+        """Return the result of a rollback that could not be asked for; a person is needed."""
         if seen is not None:
             return self.broken(seen, why)
         self.hold(why)
@@ -142,25 +145,30 @@ class Undoer:
 
     def hold(self, why: str) -> None:
         """Put the instance on hold."""
-        try:
-            authority = self._seams.reads.issuer.authority()
-        except UnusableError:
-            digest = ""
-        else:
-            digest = specification_digest(self._desired.specification, authority, self._desired.mode)
-        self._journal.hold(why, digest)
+        self._journal.hold(why, self.specification_digest())
 
-    def _still_valid(self, previous: EndpointState | None) -> bool:
+    def specification_digest(self) -> str:
+        """Return the digest of the specification in force, empty when it can't be told."""
+        issuer = self._seams.reads.issuer
+        try:
+            authority, pinned = issuer.authority(), pinned_by_files(issuer, self._seams.reads.reader)
+        except UnusableError:
+            return ""
+        return specification_digest(self._desired, authority, pinned.sha256 if pinned else None)
+
+    def still_valid(self, previous: EndpointState | None) -> bool:
+        """Tell whether a state can be gone back to: its certificate is hosted and in date.
+
+        A service that can't be asked does not speak against a certificate that was served until now.
+        """
         if previous is None or not restorable(previous) or previous.identifier is None:
             return False
-        found = self._hosted(previous.identifier)
-        return found is not None and (found.not_after is None or found.not_after > self._seams.reads.clock.now())
-
-    def _hosted(self, identifier: str) -> HostedCertificate | None:
+        identifier, hosted, clock = previous.identifier, self._seams.reads.hosted, self._seams.reads.clock
         try:
-            return Repeater(self._seams.reads.clock).read(lambda: self._seams.reads.hosted.by_identifier(identifier))
-        except ProvisionerError:
-            return None
+            found = Repeater(clock).read(lambda: hosted.by_identifier(identifier))
+        except ServiceError:
+            return True
+        return found is not None and (found.not_after is None or found.not_after > clock.now())
 
     @staticmethod
     def _outage(seen: Watched | None, watched: Watched) -> float | None:

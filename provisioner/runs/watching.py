@@ -1,16 +1,16 @@
 """Watching: reading the wire and the status until a wait ends."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from provisioner.errors import InterruptedRunError, ServiceError
+from provisioner.errors import InterruptedRunError, ServiceError, StateError
 from provisioner.model.desired import Desired
 from provisioner.model.event import EventKind
 from provisioner.model.instance import EndpointState, Status, status_label
-from provisioner.model.intent import Intent
+from provisioner.model.intent import Action, Intent
 from provisioner.model.outcome import Evidence
 from provisioner.model.reading import Reading
 from provisioner.planning.settle import Ending, Watch
-from provisioner.planning.wire import View
+from provisioner.planning.wire import Look, View, view
 from provisioner.runs.evidence import evidence
 from provisioner.runs.journal import Journal
 from provisioner.runs.looking import Looker
@@ -39,6 +39,10 @@ class Watched:
         state = self.view.state
         return None if state is None else EndpointState(state.mode, state.leaf)
 
+    def without(self, clients: tuple[str, ...]) -> "Watched":
+        """Return the same with device clients that did not come back in its evidence."""
+        return replace(self, evidence=replace(self.evidence, missing_clients=clients)) if clients else self
+
     @property
     def outage(self) -> float | None:
         """Seconds that clients were cut off, 0 when no reading failed, None when they still are."""
@@ -56,9 +60,26 @@ class Watcher:
     """Waits on the wire; tolerant of every failure that a restart causes, of the service's included.
 
     Every tick looks whether another run asks this one to stop.
+
+    Args:
+        desired: what is wanted.
+        reads: the ports.
+        journal: of this run.
+        looker: takes readings.
+        observer: reads the status.
+        patient: wait for a person who has not begun yet; otherwise one look tells that nothing was changed.
     """
 
-    def __init__(self, desired: Desired, reads: Reads, journal: Journal, looker: Looker, observer: Observer) -> None:
+    def __init__(
+        self,
+        desired: Desired,
+        reads: Reads,
+        journal: Journal,
+        looker: Looker,
+        observer: Observer,
+        *,
+        patient: bool = True,
+    ) -> None:
         self._desired = desired
         self._clock = reads.clock
         self._journal = journal
@@ -67,6 +88,7 @@ class Watcher:
         self._status: int | None = None
         self._status_at: float | None = None
         self._canary = reads.canary is not None
+        self._patient = patient
 
     def follow(self, intent: Intent, *, attended: bool) -> Watched:
         """Wait until the intent's request has had its effect, or the wait ends otherwise."""
@@ -77,6 +99,7 @@ class Watcher:
             started=self._clock.monotonic(),
             attended=attended,
             interrupted=intent.interrupted,
+            patient=self._patient or intent.action is Action.ROLLBACK,
         )
         self._status_at = None
         marked = intent.interrupted
@@ -89,14 +112,61 @@ class Watcher:
             extended = watch.extended
             ending = watch.take(last[1], self.status(), self._clock.monotonic())
             if watch.changed and not marked:
-                marked = bool(self._journal.mark_interrupted(intent))
+                marked = self._mark_interrupted(intent)
             self._tell(watch, last[1], newly_extended=watch.extended and not extended)
             return ending
 
         ending = poll_until(tick, self._clock, self._desired.waiting.poll.total_seconds())
         assert last is not None
-        reading, seen = last
-        proof = evidence(reading, watch.streak, intent.left_out, canary=self._canary)
+        return self._watched(ending, watch, *last, intent.left_out)
+
+    def confirm(self, state: EndpointState, left_out: tuple[str, ...]) -> Watched | None:
+        """Return the evidence that the endpoint is in a state and stays there, None once it shows anything else.
+
+        One silent reading pauses the count; a second one in a row is something else.
+        """
+        watch = Watch(state, None, self._desired.waiting, self._clock.monotonic())
+        last: tuple[Reading, View] | None = None
+
+        def tick() -> Ending | None:
+            nonlocal last
+            self.heed_stop()
+            pause = last is not None and last[1].look is Look.UP
+            last = self._looker.look_for(state, left_out)
+            seen = last[1]
+            ending = watch.take(seen, Status.IN_SERVICE, self._clock.monotonic())
+            self._tell(watch, seen, newly_extended=False)
+            there = seen.state is not None and seen.state.matches(state)
+            return ending if there or (pause and seen.look is Look.SILENT) else Ending.WRONG
+
+        ending = poll_until(tick, self._clock, self._desired.waiting.poll.total_seconds())
+        assert last is not None
+        return self._watched(ending, watch, *last, left_out) if ending is Ending.SETTLED else None
+
+    def now(self, left_out: tuple[str, ...]) -> EndpointState | None:
+        """Return the state that the endpoint is in now, None when it is down or mixed."""
+        state = self.look(left_out).state
+        return None if state is None else EndpointState(state.mode, state.leaf)
+
+    def look(self, left_out: tuple[str, ...]) -> View:
+        """Return what the wire shows now."""
+        return view(self._looker.look_well(left_out), left_out)
+
+    def came_to_nothing(self, intent: Intent) -> bool:
+        """Tell whether an effect that was looked for long enough, and not seen, has not come since."""
+        return intent.looked_through and self.not_begun(intent)
+
+    def not_begun(self, intent: Intent) -> bool:
+        """Tell whether nothing speaks for a request having begun to act."""
+        state = self.look(intent.left_out).state
+        if intent.previous is None:
+            return state is None or not state.matches(intent.target)
+        return not intent.interrupted and state is not None and state.same_as(intent.previous, intent.target)
+
+    def _watched(
+        self, ending: Ending, watch: Watch, reading: Reading, seen: View, left_out: tuple[str, ...]
+    ) -> Watched:
+        proof = evidence(reading, watch.streak, left_out, canary=self._canary)
         return Watched(ending, seen, watch.failed_at, watch.good_at, proof)
 
     def await_in_service(self) -> bool:
@@ -118,8 +188,14 @@ class Watcher:
         return poll_until(tick, self._clock, self._desired.waiting.poll.total_seconds())
 
     def heed_stop(self) -> None:
-        """Raise ``InterruptedRunError`` when another run asks this one to stop."""
-        by = self._journal.stop_asked()
+        """Raise ``InterruptedRunError`` when another run asks this one to stop.
+
+        A wait outlives passing trouble with the state, such as a lock or a full disk.
+        """
+        try:
+            by = self._journal.stop_asked()
+        except StateError:
+            return
         if by is not None:
             raise InterruptedRunError(
                 f"{self._desired.name}: stopped because run {by} takes over; what was requested stays recorded",
@@ -137,6 +213,13 @@ class Watcher:
             except ServiceError:
                 self._status = None
         return self._status
+
+    def _mark_interrupted(self, intent: Intent) -> bool:
+        try:
+            self._journal.mark_interrupted(intent)
+        except StateError:
+            return False
+        return True
 
     def _tell(self, watch: Watch, seen: View, *, newly_extended: bool) -> None:
         now, policy = self._clock.monotonic(), self._desired.waiting

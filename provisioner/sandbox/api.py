@@ -82,6 +82,10 @@ class Api:
             return error.status, {"Code": error.code, "Message": error.message}, None
         return 200, answer, fault
 
+    def perform(self, action: str, parameters: dict[str, str]) -> Answer:
+        """Perform an action of ApsaraMQ for MQTT for somebody who is signed in to the console."""
+        return self._action(action, mqtt_service.VERSION)(parameters)
+
     def told(self, path: str) -> tuple[int, object]:
         """Return what a test may ask: ``/faults``, ``/instances``, ``/calls``."""
         if path == "/faults":

@@ -78,6 +78,7 @@ class AmqttBroker:
         self._bind_to = (host, 0)
         self._thread: threading.Thread | None = None
         self._shut: Callable[[], object] = lambda: None
+        self._online: set[tuple[str, str]] = set()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -89,6 +90,10 @@ class AmqttBroker:
         if not self._bind_to[1]:
             raise RuntimeError("the broker has no port before its first start")
         return self._bind_to
+
+    def online(self, username_end: str) -> frozenset[str]:
+        """Return the client ids of the sessions whose user name ends so."""
+        return frozenset(client_id for username, client_id in tuple(self._online) if username.endswith(username_end))
 
     def start(self) -> None:
         """Start serving; on return clients can connect."""
@@ -123,7 +128,7 @@ class AmqttBroker:
         loop.set_exception_handler(lambda _, context: _log.debug("broker: %s", context.get("message")))
         broker = Broker(BrokerConfig(**_CONFIG))
         await broker.start()
-        door = _Door(broker, self._login, self._connect_within)
+        door = _Door(broker, self._login, self._connect_within, self._online)
         server = await asyncio.start_server(door.admit, sock=self._bind())
         ready.set_result(partial(loop.call_soon_threadsafe, stopping.set))
         await stopping.wait()
@@ -141,8 +146,9 @@ class AmqttBroker:
 class _Door:
     """Judges every CONNECT, lets amqtt serve what is accepted, and keeps one connection per client id."""
 
-    def __init__(self, broker: Broker, login: Login, connect_within: timedelta) -> None:
+    def __init__(self, broker: Broker, login: Login, connect_within: timedelta, online: set[tuple[str, str]]) -> None:
         self._broker = broker
+        self._online = online
         self._login = login
         self._connect_within = connect_within
         self._visits: dict[asyncio.Task[object], asyncio.StreamWriter] = {}
@@ -179,8 +185,13 @@ class _Door:
             writer.write(ConnackPacket.build(0, refusal).to_bytes())
             await writer.drain()
             return
+        session = (connect.username or "", client_id)
         async with self._holding(client_id, visit):
-            await self._broker.external_connected(_Replay(raw, reader), StreamWriterAdapter(writer), _LISTENER)
+            self._online.add(session)
+            try:
+                await self._broker.external_connected(_Replay(raw, reader), StreamWriterAdapter(writer), _LISTENER)
+            finally:
+                self._online.discard(session)
 
     def _refusal(self, connect: ConnectPacket, client_id: str) -> int | None:
         """Return the code of a refusing CONNACK.

@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+from functools import partial
 from http.server import ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
@@ -9,6 +10,7 @@ from typing import Self
 from provisioner.sandbox.api import Api, RecordedCall, serve
 from provisioner.sandbox.broker import AmqttBroker, signature_password
 from provisioner.sandbox.certificates import SandboxCertificates
+from provisioner.sandbox.device_cas import DeviceCAs
 from provisioner.sandbox.faults import Faults
 from provisioner.sandbox.hosting import HostingService
 from provisioner.sandbox.listener import ThreadedListener
@@ -31,8 +33,10 @@ class Sandbox:
         self.access_key_secret = secrets.token_hex(15)
         self.certificates = SandboxCertificates()
         self.faults = Faults()
+        self.hosting = HostingService()
         self._broker = AmqttBroker(self._may_log_in)
         self._machines: dict[str, Machine] = {}
+        self.device_cas = DeviceCAs(self.settings, self._machines, self.certificates.device_ca_pem)
         self._server: ThreadingHTTPServer | None = None
         self._api: Api | None = None
 
@@ -43,15 +47,21 @@ class Sandbox:
         stand_in = Serving(mutual=False, chain_pem=server.chain_pem, key_pem=server.private_key_pem)
         make = self.settings.listener or ThreadedListener
         for item in self.settings.instances:
-            machine = Machine(item, make(self._broker.address), stand_in)
+            machine = Machine(item, make(self._broker.address), stand_in, partial(self.device_cas.active, item.id))
             machine.start()
             self._machines[item.id] = machine
-        hosting = HostingService()
         mqtt = MqttService(
-            self.settings, self._machines, hosting, stand_in, self.certificates.device_ca_pem, self.faults
+            self.settings,
+            self._machines,
+            self.hosting,
+            stand_in,
+            faults=self.faults,
+            online=lambda instance_id: self._broker.online(f"|{instance_id}"),
         )
-        verifier = Verifier(self.access_key_id, self.access_key_secret)
-        self._api = Api(verifier, hosting.actions, mqtt.actions, self.faults, self._truth)
+        verifier = Verifier(self.access_key_id, self.access_key_secret, self.settings.clock_ahead)
+        self._api = Api(
+            verifier, self.hosting.actions, mqtt.actions | self.device_cas.actions, self.faults, self._truth
+        )
         self._server = serve(self._api, self.settings.port)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), name="sandbox-api", daemon=True).start()
 
@@ -91,6 +101,11 @@ class Sandbox:
         """What was called so far; names of parameters only."""
         assert self._api is not None
         return self._api.calls
+
+    def console(self, action: str, parameters: dict[str, str]) -> object:
+        """Do what a person does in the console: an action without a signature."""
+        assert self._api is not None
+        return self._api.perform(action, parameters)
 
     def machine(self, instance_id: str) -> Machine:
         """Return an instance at work."""

@@ -57,6 +57,7 @@ class HostingService:
         self._lock = threading.Lock()
         self._hosted: dict[int, Hosted] = {}
         self._next = 14_000_001
+        self._uses: dict[int, list[str]] = {}
         self.actions = {
             "UploadUserCertificate": self.upload,
             "GetUserCertificateDetail": self.detail,
@@ -133,7 +134,7 @@ class HostingService:
         ]
         shown = matching[(page - 1) * size : page * size]
         return {
-            "CertificateList": [_listed(item) for item in shown],
+            "CertificateList": [_listed(item, self._uses.get(item.id, [])) for item in shown],
             "TotalCount": len(matching),
             "CurrentPage": page,
             "ShowSize": size,
@@ -145,6 +146,12 @@ class HostingService:
         with self._lock:
             self._hosted.pop(found.id, None)
         return {}
+
+    def use(self, identifier: str, product: str) -> None:
+        """Let a cloud product use a hosted certificate, as the listing then tells."""
+        found = self.by_identifier(identifier)
+        assert found is not None
+        self._uses.setdefault(found.id, []).append(product)
 
     def _found(self, parameters: dict[str, str]) -> Hosted:
         number = whole(parameters, "CertId")
@@ -174,7 +181,7 @@ def _checked(chain: str, key: str) -> x509.Certificate:
     return leaf
 
 
-def _listed(item: Hosted) -> Answer:
+def _listed(item: Hosted, products: list[str]) -> Answer:
     key = item.leaf.public_key()
     return {
         "CertificateId": str(item.id),
@@ -193,7 +200,7 @@ def _listed(item: Hosted) -> Answer:
         "NotBefore": _milliseconds(item.leaf.not_valid_before_utc),
         "NotAfter": _milliseconds(item.leaf.not_valid_after_utc),
         "ExistPrivateKey": True,
-        "UsingProductList": [],
+        "UsingProductList": list(products),
     }
 
 

@@ -12,12 +12,13 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Final, Protocol
+from ipaddress import ip_address
+from typing import Final, Protocol, runtime_checkable
 
 from provisioner.sandbox.relay import Connection, Phase
-from provisioner.sandbox.tls import demand_client_certificate, server_context
+from provisioner.sandbox.tls import choose_by_name, demand_client_certificate, server_context
 
 _BACKLOG: Final = 128
 _STOP_WITHIN: Final = timedelta(seconds=10)
@@ -71,6 +72,27 @@ class Listener(Protocol):
         ...
 
 
+@runtime_checkable
+class LiveDeviceCAs(Protocol):
+    """What a listener may be able to do beside: change who is let in while it serves."""
+
+    def accept_device_cas(self, device_cas_pem: Sequence[str]) -> None:
+        """Accept what chains to these device CAs from the next connection on; connected clients stay.
+
+        Without mutual authentication, and while stopped, it does nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class MapsDomains(Protocol):
+    """What a listener may be able to do beside: serve other certificates to clients that ask for them by SNI."""
+
+    def map_domains(self, domains: Mapping[str, tuple[str, str]]) -> None:
+        """Serve these chains and keys for these domains from the next start on."""
+        ...
+
+
 class ThreadedListener:
     """Serves TLS with OpenSSL working on the sockets themselves, in one thread while started.
 
@@ -81,6 +103,9 @@ class ThreadedListener:
         tls_versions: what is spoken, of ``"1.2"`` and ``"1.3"``.
         handshake_within: how long a client may take for its handshake.
         max_clients: how many clients are served at a time; further ones are turned away.
+
+    Raises:
+        ValueError: ``host`` is not a loopback address.
     """
 
     def __init__(
@@ -93,12 +118,16 @@ class ThreadedListener:
         handshake_within: timedelta = timedelta(seconds=10),
         max_clients: int = 256,
     ) -> None:
+        if not ip_address(host).is_loopback:
+            raise ValueError(f"{host}: the sandbox serves on loopback only")
         self._broker_address = broker_address
         self._tls_versions = tuple(tls_versions)
         self._handshake_within = handshake_within
         self._max_clients = max_clients
         self._changing = threading.Lock()
         self._service: _Service | None = None
+        self._accepting: Callable[[Sequence[str]], ssl.SSLContext] | None = None
+        self._domains: dict[str, tuple[str, str]] = {}
         self._closed = False
         self._reserve: socket.socket | None = _bound((host, port))
         self._address: tuple[str, int] = self._reserve.getsockname()
@@ -123,15 +152,32 @@ class ThreadedListener:
         anonymous: bool = False,
     ) -> None:
         """Serve TLS from now on; see ``Listener.start``."""
-        context = server_context(self._tls_versions, chain_pem, key_pem)
-        if mutual:
-            demand_client_certificate(context, device_cas_pem, anonymous=anonymous)
+
+        def accepting(cas: Sequence[str]) -> ssl.SSLContext:
+            pairs = {"": (chain_pem, key_pem), **self._domains}
+            contexts = {name: server_context(self._tls_versions, *pair) for name, pair in pairs.items()}
+            for context in contexts.values() if mutual else ():
+                demand_client_certificate(context, cas, anonymous=anonymous)
+            return choose_by_name(contexts)
+
+        context = accepting(device_cas_pem)
         with self._changing:
             if self._closed or self._service is not None:
                 raise RuntimeError(f"listener on port {self.port}: {'closed' if self._closed else 'already started'}")
             self._service = _Service(
                 self._open(), context, self._broker_address, self._handshake_within, self._max_clients
             )
+            self._accepting = accepting if mutual else None
+
+    def map_domains(self, domains: Mapping[str, tuple[str, str]]) -> None:
+        """Serve these chains and keys for these domains from the next start on; see ``MapsDomains``."""
+        self._domains = {name.lower(): pair for name, pair in domains.items()}
+
+    def accept_device_cas(self, device_cas_pem: Sequence[str]) -> None:
+        """Accept what chains to these device CAs from the next connection on; see ``LiveDeviceCAs``."""
+        with self._changing:
+            if self._service is not None and self._accepting is not None:
+                self._service.context = self._accepting(device_cas_pem)
 
     def stop(self) -> None:
         """Close the port and drop every client at once; while stopped it does nothing."""
@@ -178,7 +224,7 @@ class _Service:
         max_clients: int,
     ) -> None:
         self._listening = listening
-        self._context = context
+        self.context = context  # replaced as a whole, so each connection is met with one or the other
         self._broker_address = broker_address
         self._handshake_within = handshake_within
         self._max_clients = max_clients
@@ -229,7 +275,7 @@ class _Service:
                 return
             client.settimeout(0)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            tls = self._context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+            tls = self.context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
             undo.callback(tls.close)
             self._connections.add(Connection(tls, self._broker_address, self._selector, self._handshake_within))
             undo.pop_all()

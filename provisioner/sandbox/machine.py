@@ -3,10 +3,12 @@
 import hashlib
 import ssl
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
+from provisioner.sandbox.answers import ApiError, required
 from provisioner.sandbox.faults import SwitchFault
-from provisioner.sandbox.listener import Listener
+from provisioner.sandbox.listener import Listener, LiveDeviceCAs, MapsDomains
 from provisioner.sandbox.settings import SandboxInstance
 
 IN_SERVICE = 5
@@ -16,14 +18,18 @@ _STATUS_LAG = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What an endpoint serves."""
+    """What an endpoint serves; ``devices_refused`` is a fault that lets nobody in, whatever is registered.
+
+    ``domains`` are served to clients that ask for them by SNI.
+    """
 
     mutual: bool
     chain_pem: str
     key_pem: str = field(repr=False)
-    device_cas_pem: tuple[str, ...] = ()
+    devices_refused: bool = False
     anonymous: bool = False
     dead: bool = False
+    domains: tuple[tuple[str, "Serving"], ...] = ()
 
     @property
     def leaf_sha256(self) -> str:
@@ -43,12 +49,22 @@ class Machine:
         settings: the instance.
         listener: its endpoint.
         serving: what it serves at the start.
+        device_cas: returns the device CAs whose devices are let in, in PEM.
     """
 
-    def __init__(self, settings: SandboxInstance, listener: Listener, serving: Serving) -> None:
+    def __init__(
+        self,
+        settings: SandboxInstance,
+        listener: Listener,
+        serving: Serving,
+        device_cas: Callable[[], tuple[str, ...]] = tuple,
+    ) -> None:
         self.settings = settings
         self.listener = listener
         self.serving = serving
+        self._device_cas = device_cas
+        self._opened: Serving | None = None
+        self._door = threading.RLock()
         self.status = settings.status
         self.restarts = 0
         self._lock = threading.Lock()
@@ -64,7 +80,24 @@ class Machine:
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
-        self.listener.close()
+        with self._door:
+            self._opened = None
+            self.listener.close()
+
+    def device_cas_changed(self) -> None:
+        """Let other devices in from the next connection on; assumed: without a restart of the instance.
+
+        A listener that can't do that while it serves is stopped and started, which drops its clients.
+        """
+        with self._door:
+            opened = self._opened
+            if opened is None or not opened.mutual:
+                return
+            if isinstance(self.listener, LiveDeviceCAs):
+                self.listener.accept_device_cas(self._accepted(opened))
+            else:
+                self._close()
+                self._open(opened)
 
     def restart(self, wanted: Serving, stand_in: Serving, fault: SwitchFault | None, seconds: float) -> None:
         """Restart into what is wanted, or into what the fault makes of it; returns at once.
@@ -86,7 +119,7 @@ class Machine:
             self._thread.start()
 
     def _restart(self, after: Serving, status: int, seconds: float) -> None:
-        self.listener.stop()
+        self._close()
         if self._ended.wait(seconds):
             return
         self._open(after)
@@ -95,25 +128,45 @@ class Machine:
             self.serving = after
             self.status = status
 
+    def _close(self) -> None:
+        with self._door:
+            self._opened = None
+            self.listener.stop()
+
     def _open(self, serving: Serving) -> None:
         if serving.dead:
             return
-        self.listener.start(
-            mutual=serving.mutual,
-            chain_pem=serving.chain_pem,
-            key_pem=serving.key_pem,
-            device_cas_pem=serving.device_cas_pem,
-            anonymous=serving.anonymous,
-        )
+        with self._door:  # so that no change of device CAs falls between reading and serving them
+            if isinstance(self.listener, MapsDomains):
+                self.listener.map_domains({name: (one.chain_pem, one.key_pem) for name, one in serving.domains})
+            self.listener.start(
+                mutual=serving.mutual,
+                chain_pem=serving.chain_pem,
+                key_pem=serving.key_pem,
+                device_cas_pem=self._accepted(serving),
+                anonymous=serving.anonymous,
+            )
+            self._opened = serving
+
+    def _accepted(self, serving: Serving) -> tuple[str, ...]:
+        return self._device_cas() if serving.mutual and not serving.devices_refused else ()
+
+
+def machine_of(machines: Mapping[str, Machine], parameters: dict[str, str]) -> Machine:
+    """Return the instance that ``MqttInstanceId`` names. Raises ``ApiError``."""
+    found = machines.get(required(parameters, "MqttInstanceId"))
+    if found is None:
+        raise ApiError("MqttInstanceNotFound", "Specified instance is not found.", 500)
+    return found
 
 
 def _after(wanted: Serving, before: Serving, stand_in: Serving, fault: SwitchFault | None) -> Serving:
     if fault in {SwitchFault.DEAD, SwitchFault.STUCK}:
-        return Serving(wanted.mutual, wanted.chain_pem, wanted.key_pem, dead=True)
+        return replace(wanted, dead=True)
     if fault is SwitchFault.WRONG_LEAF:
-        return Serving(wanted.mutual, stand_in.chain_pem, stand_in.key_pem, wanted.device_cas_pem)
+        return replace(wanted, chain_pem=stand_in.chain_pem, key_pem=stand_in.key_pem)
     if fault is SwitchFault.ANONYMOUS:
-        return Serving(wanted.mutual, wanted.chain_pem, wanted.key_pem, wanted.device_cas_pem, anonymous=True)
+        return replace(wanted, anonymous=True)
     if fault is SwitchFault.DEVICES_REFUSED:
-        return Serving(wanted.mutual, wanted.chain_pem, wanted.key_pem)
+        return replace(wanted, devices_refused=True)
     return before if fault is SwitchFault.REVERTS else wanted

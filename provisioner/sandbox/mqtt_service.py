@@ -1,4 +1,4 @@
-"""ApsaraMQ for MQTT, API 2020-04-20: the directory, device CAs, and two actions that switch an endpoint.
+"""ApsaraMQ for MQTT, API 2020-04-20: the directory, and two actions that switch an endpoint.
 
 Alibaba publishes no action for the switch. The names come from the sandbox's settings; assumed: the two actions do what
 the console does, answer before the restart begins, and are refused while the instance is not in service.
@@ -6,17 +6,16 @@ the console does, answer before the restart begins, and are refused while the in
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
 
-from cryptography import x509
-
-from provisioner.sandbox.answers import Answer, ApiError, required, whole
+from provisioner.sandbox.answers import Answer, ApiError, required
 from provisioner.sandbox.faults import Faults
 from provisioner.sandbox.hosting import HostingService
-from provisioner.sandbox.machine import IN_SERVICE, Machine, Serving
-from provisioner.sandbox.settings import PLATINUM, PROFESSIONAL, SandboxSettings
+from provisioner.sandbox.machine import IN_SERVICE, Machine, Serving, machine_of
+from provisioner.sandbox.settings import PLATINUM, SandboxSettings
 
 VERSION = "2020-04-20"
+_MOST_CLIENTS = 10
 
 
 class MqttService:
@@ -27,8 +26,8 @@ class MqttService:
         machines: the instances.
         hosting: where hosted certificates are.
         stand_in: what stands for Alibaba's own certificate, one-way.
-        device_ca_pem: the device CA that instances begin with.
         faults: what goes wrong.
+        online: tells the client ids that are online on an instance.
     """
 
     def __init__(
@@ -37,19 +36,21 @@ class MqttService:
         machines: dict[str, Machine],
         hosting: HostingService,
         stand_in: Serving,
-        device_ca_pem: str,
+        *,
         faults: Faults,
+        online: Callable[[str], frozenset[str]],
     ) -> None:
         self._settings = settings
+        self._online = online
         self._machines = machines
         self._hosting = hosting
         self._stand_in = stand_in
-        self._device_ca_pem = device_ca_pem
         self._faults = faults
         self._lock = threading.Lock()
         self.actions: dict[str, Callable[[dict[str, str]], Answer]] = {
             "ListInstances": self.list_instances,
-            "ListCaCertificate": self.list_device_cas,
+            "BatchQuerySessionByClientIds": self.query_sessions,
+            "SetSniConfig": self.set_sni,
             settings.mutual_action: self.switch_mutual,
             settings.one_way_action: self.switch_one_way,
         }
@@ -72,35 +73,48 @@ class MqttService:
             }
         )
 
-    def list_device_cas(self, parameters: dict[str, str]) -> Answer:
-        """ListCaCertificate, documented for platinum only.
+    def query_sessions(self, parameters: dict[str, str]) -> Answer:
+        """BatchQuerySessionByClientIds; ten clients at most (documented)."""
+        asked = [parameters[name] for name in sorted(parameters) if name.startswith("ClientIdList.")]
+        found = self._machines.get(required(parameters, "InstanceId"))
+        if found is None:
+            raise ApiError("MqttInstanceNotFound", "The instance does not exist.", 500)
+        if not 0 < len(asked) <= _MOST_CLIENTS:
+            raise ApiError("ParameterFieldCheckFailed", "ClientIdList is invalid.")
+        online = self._online(found.settings.id)
+        return _success({"OnlineStatusList": [{"ClientId": item, "OnlineStatus": item in online} for item in asked]})
 
-        What other editions get is not documented; assumed: ListCaCertificate answers InstancePermissionCheckFailed.
+    def set_sni(self, parameters: dict[str, str]) -> Answer:
+        """SetSniConfig; documented for platinum with mutual authentication on.
+
+        Assumed: it replaces the mapping as a whole, moves the default certificate, and restarts the instance.
         """
-        machine = self._machine(parameters)
-        page, size = whole(parameters, "PageNo"), whole(parameters, "PageSize")
-        if machine.settings.edition != PLATINUM and not (
-            machine.settings.edition == PROFESSIONAL and self._settings.professional_lists_cas
-        ):
-            raise ApiError("InstancePermissionCheckFailed", "The edition does not support this operation.")
-        listed = [self._device_ca()] if machine.settings.device_ca_registered else []
-        shown = listed[(page - 1) * size : page * size]
-        return _success({"Data": {"CaCertificateVOS": shown, "PageNo": page, "PageSize": size, "Total": 1}})
+        machine = machine_of(self._machines, parameters)
+        if machine.settings.edition != PLATINUM or not machine.serving.mutual:
+            raise ApiError("InstancePermissionCheckFailed", "The instance does not support this operation.")
+        served = self._serving(required(parameters, "DefaultCertificate"))
+        mapping = [item.split("#") for item in parameters.get("SniConfig", "").split(";") if item]
+        if any(len(item) < 2 for item in mapping):  # noqa: PLR2004  domain, identifier, and a password perhaps
+            raise ApiError("ParameterFieldCheckFailed", "SniConfig is invalid.")
+        domains = tuple((domain, self._serving(identifier)) for domain, identifier, *_ in mapping)
+        return self._switch(machine, replace(served, domains=domains))
 
     def switch_mutual(self, parameters: dict[str, str]) -> Answer:
         """Turn mutual authentication on, with a hosted certificate; the instance restarts."""
-        machine = self._machine(parameters)
-        hosted = self._hosting.by_identifier(required(parameters, "CertIdentifier"))
+        machine = machine_of(self._machines, parameters)
+        return self._switch(machine, self._serving(required(parameters, "CertIdentifier")))
+
+    def _serving(self, identifier: str) -> Serving:
+        hosted = self._hosting.by_identifier(identifier)
         if hosted is None:
             raise ApiError("CertificateNotFound", "The certificate does not exist.", 404)
         if hosted.status() == "expired":
             raise ApiError("CertificateExpired", "The certificate has expired.")
-        devices = (self._device_ca_pem,) if machine.settings.device_ca_registered else ()
-        return self._switch(machine, Serving(True, hosted.chain_pem, hosted.key_pem, devices))  # noqa: FBT003
+        return Serving(True, hosted.chain_pem, hosted.key_pem)  # noqa: FBT003
 
     def switch_one_way(self, parameters: dict[str, str]) -> Answer:
         """Turn mutual authentication off; the instance restarts with Alibaba's own certificate."""
-        return self._switch(self._machine(parameters), self._stand_in)
+        return self._switch(machine_of(self._machines, parameters), self._stand_in)
 
     def _switch(self, machine: Machine, wanted: Serving) -> Answer:
         with self._lock:
@@ -110,27 +124,6 @@ class MqttService:
             machine.restart(wanted, self._stand_in, fault, self._settings.restart())
         return _success({})
 
-    def _machine(self, parameters: dict[str, str]) -> Machine:
-        found = self._machines.get(required(parameters, "MqttInstanceId"))
-        if found is None:
-            raise ApiError("MqttInstanceNotFound", "The instance does not exist.", 500)
-        return found
-
-    def _device_ca(self) -> Answer:
-        certificate = x509.load_pem_x509_certificate(self._device_ca_pem.encode())
-        return {
-            "CaName": "sandbox-devices",
-            "CaContent": self._device_ca_pem,
-            "Sn": f"{certificate.serial_number:x}",
-            "Status": "1",
-            "ValidBegin": _milliseconds(certificate.not_valid_before_utc),
-            "ValidEnd": _milliseconds(certificate.not_valid_after_utc),
-        }
-
 
 def _success(more: Answer) -> Answer:
     return {"Code": "200", "Success": "true", "Message": "operation success.", **more}
-
-
-def _milliseconds(at: datetime) -> str:
-    return str(int(at.timestamp() * 1000))

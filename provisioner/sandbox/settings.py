@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from provisioner.sandbox.listener import Listener
 
@@ -43,7 +44,8 @@ class SandboxSettings:
         port: of the API, 0 for a free one.
         mutual_action: the action that turns mutual authentication on. Alibaba publishes none: the name is made up.
         one_way_action: the action that turns it off; likewise.
-        professional_lists_cas: answer ListCaCertificate for professional too; it is documented for platinum only.
+        professional_lists_cas: professional has the actions on device CAs too; some pages document platinum only.
+        clock_ahead: how far the API's clock is ahead of this machine's, for what a wrong clock leads to.
         listener: makes the endpoint of an instance in front of a plain broker; another broker can stand in here.
     """
 
@@ -54,6 +56,7 @@ class SandboxSettings:
     mutual_action: str = "SandboxEnableMutualAuthentication"
     one_way_action: str = "SandboxEnableOneWayAuthentication"
     professional_lists_cas: bool = False
+    clock_ahead: timedelta = timedelta(0)
     listener: Callable[[tuple[str, int]], Listener] | None = None
 
     def restart(self) -> float:

@@ -50,11 +50,13 @@ class Verifier:
     Args:
         access_key_id: the account's key.
         access_key_secret: its secret.
+        ahead: how far the service's clock is ahead of this machine's.
     """
 
-    def __init__(self, access_key_id: str, access_key_secret: str) -> None:
+    def __init__(self, access_key_id: str, access_key_secret: str, ahead: timedelta = timedelta(0)) -> None:
         self._id = access_key_id
         self._secret = access_key_secret.encode()
+        self._ahead = ahead
         self._nonces: set[str] = set()
         self._lock = threading.Lock()
 
@@ -104,13 +106,12 @@ class Verifier:
         if access_key_id != self._id:
             raise ApiError("InvalidAccessKeyId.NotFound", "Specified access key is not found.", 404)
 
-    @staticmethod
-    def _check_date(text: str) -> None:
+    def _check_date(self, text: str) -> None:
         try:
             at = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
         except ValueError:
             raise ApiError("InvalidTimeStamp.Format", "The date is malformed.") from None
-        if abs(datetime.now(UTC) - at) > _SKEW:
+        if abs(datetime.now(UTC) + self._ahead - at) > _SKEW:
             raise ApiError("InvalidTimeStamp.Expired", "The date is more than 15 minutes off.")
 
     def _check_nonce(self, nonce: str) -> None:

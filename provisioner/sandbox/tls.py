@@ -5,7 +5,7 @@ import os
 import ssl
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,20 @@ def server_context(tls_versions: Sequence[str], chain_pem: str, key_pem: str) ->
         except ssl.SSLError as error:
             raise ValueError(f"chain and private key can't be used together: {error.reason}") from None
     return context
+
+
+def choose_by_name(contexts: Mapping[str, ssl.SSLContext]) -> ssl.SSLContext:
+    """Return the context under the empty name, which hands clients that ask for another name to that one's context."""
+    default = contexts[""]
+
+    def choose(connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        found = contexts.get((name or "").lower())
+        if found is not None:
+            connection.context = found
+
+    if len(contexts) > 1:
+        default.sni_callback = choose
+    return default
 
 
 def demand_client_certificate(context: ssl.SSLContext, device_cas_pem: Sequence[str], *, anonymous: bool) -> None:

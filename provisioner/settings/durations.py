@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 
 _UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+LONGEST = timedelta(days=366)
 _PART = re.compile(r"(\d+)(ms|[dhms])")
 _WHOLE = re.compile(r"(?:\d+(?:ms|[dhms]))+")
 
@@ -15,8 +16,10 @@ def parse_duration(value: object) -> timedelta:
     parts = _PART.findall(value)
     try:
         found = timedelta(milliseconds=sum(int(number) * _UNITS[unit] for number, unit in parts))
-    except OverflowError:
-        raise ValueError("this duration is too long") from None
+    except (OverflowError, ValueError):  # whole numbers have at most 4300 digits
+        found = timedelta.max
+    if found > LONGEST:
+        raise ValueError(f"a duration has at most {LONGEST.days} days")
     if not found:
         raise ValueError("a duration must be longer than nothing")
     return found

@@ -2,9 +2,11 @@
 
 import re
 from ipaddress import ip_address
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 _LONGEST_NAME = 253
+_PORT = re.compile(r"[0-9]{1,5}")
 DEFAULT_PORT = 8883
 _SQLITE = "sqlite:///"
 
@@ -24,6 +26,19 @@ def check_dns_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def check_ip_addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the addresses in their canonical text. Raises ``ValueError`` for the first that is none."""
+    found: list[str] = []
+    for text in addresses:
+        if not _is_address(text) or "%" in text:
+            raise ValueError(f"{text!r}: this is not an IP address")
+        canonical = str(ip_address(text))
+        if canonical in found:
+            raise ValueError(f"{text!r} is named twice")
+        found.append(canonical)
+    return tuple(found)
+
+
 def dns_name_problem(name: str, *, wildcard: bool) -> str:
     """Return what is wrong with a DNS name, an empty text when nothing is."""
     if _is_address(name):
@@ -38,6 +53,14 @@ def dns_name_problem(name: str, *, wildcard: bool) -> str:
     return ""
 
 
+def check_domain(name: str) -> str:
+    """Return the name of one domain, in lower case. Raises ``ValueError``."""
+    problem = dns_name_problem(name, wildcard=False)
+    if problem:
+        raise ValueError(f"{name!r}: {problem}")
+    return name.lower()
+
+
 def parse_endpoint(value: str) -> str:
     """Return an endpoint as ``host:port``. Raises ``ValueError``."""
     host, port = split_endpoint(value)
@@ -49,15 +72,24 @@ def parse_endpoint(value: str) -> str:
 
 def split_endpoint(value: str) -> tuple[str, int]:
     """Return host and port of ``HOST[:PORT]`` or ``[IPV6]:PORT``. Raises ``ValueError``."""
-    bracketed = re.fullmatch(r"\[([^\]]+)\](?::(\d+))?", value)
+    bracketed = re.fullmatch(r"\[([^\]]+)\](?::(.*))?", value)
     if bracketed:
         return bracketed.group(1), _port(bracketed.group(2))
     if value.count(":") > 1 and _is_address(value):
         return value, DEFAULT_PORT
     host, colon, port = value.partition(":")
-    if not host or (colon and not port.isdigit()):
+    if not host:
         raise ValueError("expected HOST or HOST:PORT")
-    return host, _port(port or None)
+    return host, _port(port if colon else None)
+
+
+def check_timezone(name: str) -> str:
+    """Return the name of a time zone. Raises ``ValueError`` for an unknown one."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone; expected a name such as UTC or Asia/Shanghai") from None
+    return name
 
 
 def check_state(url: str) -> str:
@@ -73,10 +105,11 @@ def state_path(url: str) -> str:
 
 
 def _port(text: str | None) -> int:
-    port = DEFAULT_PORT if text is None else int(text)
-    if not 0 < port < 1 << 16:
-        raise ValueError(f"{port} is no port: expected 1 to 65535")
-    return port
+    if text is None:
+        return DEFAULT_PORT
+    if not _PORT.fullmatch(text) or not 0 < int(text) < 1 << 16:
+        raise ValueError(f"{text[:20]!r} is no port: expected 1 to 65535")
+    return int(text)
 
 
 def _is_address(text: str) -> bool:

@@ -12,9 +12,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from provisioner.settings import schema
+from provisioner.settings import certificate_schema, instance_schema, schema
 from provisioner.settings.durations import render_duration
 from provisioner.settings.secrets import SecretReference
+from provisioner.settings.section import Section
 
 _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("top level", schema.Settings),
@@ -22,10 +23,13 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[account.credentials]", schema.Credentials),
     ("[account.endpoints]", schema.Endpoints),
     ("[authority]", schema.AuthoritySettings),
-    ("[certificates.NAME]", schema.CertificateSettings),
-    ("[certificates.NAME.subject]", schema.Subject),
-    ("[instances.NAME]", schema.InstanceSettings),
-    ("[instances.NAME.canary]", schema.CanarySettings),
+    ("[certificates.NAME]", certificate_schema.IssuedCertificate),
+    ("[certificates.NAME.subject]", certificate_schema.Subject),
+    ('[certificates.NAME] with source = "files"', certificate_schema.FilesCertificate),
+    ('[certificates.NAME] with source = "hosted"', certificate_schema.HostedCertificateSettings),
+    ("[instances.NAME]", instance_schema.InstanceSettings),
+    ("[instances.NAME.window]", instance_schema.WindowSettings),
+    ("[instances.NAME.canary]", instance_schema.CanarySettings),
     ("[switches.openapi]", schema.OpenApiSettings),
     ("[switches.openapi.mutual] and [switches.openapi.one_way]", schema.ApiCall),
     ("[waiting]", schema.Waiting),
@@ -50,7 +54,7 @@ def _section(title: str, model: type[BaseModel]) -> Iterator[str]:
 
 
 def _is_section(field: FieldInfo) -> bool:
-    return any(issubclass(item, schema.Section) for item in _classes(field.annotation))
+    return any(issubclass(item, Section) for item in _classes(field.annotation))
 
 
 def _classes(annotation: object) -> Iterator[type]:

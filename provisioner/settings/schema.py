@@ -2,32 +2,24 @@
 
 import re
 from datetime import timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from provisioner.model.certificate import KeyType, Profile
-from provisioner.model.desired import RollbackTarget
-from provisioner.model.instance import Mode
-from provisioner.settings.durations import parse_duration
-from provisioner.settings.names import check_dns_names, check_state, parse_endpoint
+from provisioner.settings.certificate_schema import CertificateSettings
+from provisioner.settings.instance_schema import Duration, InstanceSettings
+from provisioner.settings.names import (
+    check_state,
+)
 from provisioner.settings.secrets import SecretReference
+from provisioner.settings.section import Section, shaped
+from provisioner.settings.urls import check_url, is_loopback
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
-DnsNames = Annotated[tuple[str, ...], AfterValidator(check_dns_names)]
+Name = Annotated[str, shaped(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", "a name of at most 40 letters, digits, - and _")]
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _PLACEHOLDERS = {"instance_id", "cert_identifier", "region"}
 LONGEST_HOSTED_NAME = 63
-
-
-class Section(BaseModel):
-    """What all sections share: unknown keys are errors, and input never appears in messages."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Credentials(Section):
@@ -40,20 +32,14 @@ class Credentials(Section):
 class Endpoints(Section):
     """Other addresses of the cloud's APIs."""
 
-    certificates: str = Field(description="URL of Certificate Management Service")
-    mqtt: str = Field(description="URL of ApsaraMQ for MQTT")
+    certificates: Annotated[str, AfterValidator(check_url)] = Field(description="URL of Certificate Management Service")
+    mqtt: Annotated[str, AfterValidator(check_url)] = Field(description="URL of ApsaraMQ for MQTT")
 
     @model_validator(mode="after")
-    def _loopback_or_https(self) -> "Endpoints":
-        loopback = {_is_loopback(url) for url in (self.certificates, self.mqtt)}
+    def _both_or_neither(self) -> "Endpoints":
+        loopback = {is_loopback(url) for url in (self.certificates, self.mqtt)}
         if len(loopback) > 1:
             raise ValueError("either both endpoints are on loopback or neither is")
-        for url in (self.certificates, self.mqtt):
-            parts = urlsplit(url)
-            if parts.scheme == "http" and not _is_loopback(url):
-                raise ValueError("plain http is for literal loopback addresses only, such as http://127.0.0.1:8701")
-            if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/"):
-                raise ValueError("expected a URL such as https://cas.aliyuncs.com or http://127.0.0.1:8701")
         return self
 
     @property
@@ -74,7 +60,7 @@ class Account(Section):
     endpoints: Endpoints | None = Field(
         default=None, description="other API addresses, such as the sandbox's; plain http for literal loopback only"
     )
-    name_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,19}$")] = Field(
+    name_prefix: Annotated[str, shaped(r"[A-Za-z0-9][A-Za-z0-9-]{0,19}", "at most 20 letters, digits and -")] = Field(
         default="provisioner", description="begins the names of hosted certificates"
     )
     unsafe_key_in_query: bool = Field(
@@ -96,120 +82,13 @@ class AuthoritySettings(Section):
     private_key_password: SecretReference | None = Field(default=None, description="the key's password, by reference")
 
 
-class Subject(Section):
-    """A subject, its fields in the order of Alibaba's guide."""
-
-    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(
-        default=None, description="two capital letters"
-    )
-    state: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
-        default=None, description="state or province"
-    )
-    locality: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(default=None, description="city")
-    organization: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(default=None, description="company")
-    organizational_unit: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
-        default=None, description="department"
-    )
-    email: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,128}$")] | None = Field(
-        default=None, description="ASCII address"
-    )
-    common_name: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
-        default=None, description="at most 64 characters; clients go by dns_names"
-    )
-
-    @model_validator(mode="after")
-    def _something(self) -> "Subject":
-        if not any(self.model_dump().values()):
-            raise ValueError("a subject needs at least one field, such as common_name")
-        return self
-
-
-class CertificateSettings(Section):
-    """What a certificate should be."""
-
-    source: Literal["authority"] = Field(default="authority", description="issued here by [authority]")
-    key: KeyType = Field(default=KeyType.RSA_2048, description="key type")
-    valid_days: Annotated[int, Field(ge=1, le=3650)] = Field(default=500, description="lifetime in days")
-    renew_before_days: Annotated[int, Field(ge=0)] | None = Field(
-        default=None, description="renewal is due so many days before expiry; a third of the lifetime when left out"
-    )
-    profile: Profile = Field(
-        default=Profile.STRICT, description='"guide" carries the exact extensions of Alibaba\'s guide'
-    )
-    dns_names: DnsNames = Field(description="names that clients may connect to; * stands for one leftmost label")
-    subject: Subject = Field(description="the distinguished name")
-
-    @model_validator(mode="after")
-    def _renewal_within_lifetime(self) -> "CertificateSettings":
-        if self.renew_before_days is not None and self.renew_before_days >= self.valid_days:
-            raise ValueError(f"renew_before_days must be less than valid_days ({self.valid_days})")
-        return self
-
-
-class CanarySettings(Section):
-    """A real device session that proves that devices get in."""
-
-    certificate: Path = Field(description="PEM file with a device certificate and its chain")
-    private_key: Path = Field(description="PEM file with its key")
-    private_key_password: SecretReference | None = Field(default=None, description="the key's password, by reference")
-    client_id: Annotated[str, Field(min_length=1, max_length=64)] = Field(
-        description="an MQTT client id of its own, never that of a device in the field"
-    )
-    username: str | None = Field(default=None, description="MQTT user name; together with password")
-    password: SecretReference | None = Field(default=None, description="MQTT password, by reference")
-    topic: str | None = Field(default=None, description="a message is sent here and must come back; needs a login")
-    trust: Path | None = Field(default=None, description="PEM file with further CAs that the canary trusts")
-
-    @model_validator(mode="after")
-    def _login_complete(self) -> "CanarySettings":
-        if (self.username is None) != (self.password is None):
-            raise ValueError("username and password come together")
-        if self.topic is not None and self.username is None:
-            raise ValueError("topic needs username and password")
-        return self
-
-
-class InstanceSettings(Section):
-    """One instance of ApsaraMQ for MQTT."""
-
-    id: Annotated[str, Field(min_length=1, max_length=128)] = Field(
-        description="the instance's id, such as mqtt-cn-xxxxxxxx"
-    )
-    region: Annotated[str, Field(pattern=r"^[a-z]+(-[a-z0-9]+)+$")] = Field(
-        description="its region, such as cn-hangzhou"
-    )
-    endpoint: Annotated[str, AfterValidator(parse_endpoint)] = Field(
-        description="the name and port that devices use: the instance's own or your CNAME; port 8883 when left out"
-    )
-    connect_to: Annotated[str, Field(min_length=1)] | None = Field(
-        default=None, description="address to connect to instead of resolving the name (split DNS)"
-    )
-    certificate: str = Field(description="name of a section [certificates.NAME]")
-    mode: Mode = Field(default=Mode.MUTUAL, description="the wanted mode")
-    switch: Literal["console", "openapi"] = Field(
-        default="console", description='driver: "console" waits for a person, "openapi" calls [switches.openapi]'
-    )
-    on_failure: tuple[RollbackTarget, ...] = Field(
-        default=(RollbackTarget.PREVIOUS_CERTIFICATE, RollbackTarget.ONE_WAY),
-        min_length=1,
-        description='where a failed change goes back to: the first that applies; "none" leaves it',
-    )
-    canary: CanarySettings | None = Field(default=None, description="a real device session, recommended")
-
-    @model_validator(mode="after")
-    def _order_makes_sense(self) -> "InstanceSettings":
-        if len(set(self.on_failure)) != len(self.on_failure):
-            raise ValueError("on_failure names a target twice")
-        if RollbackTarget.NONE in self.on_failure[:-1]:
-            raise ValueError('"none" can only be the last of on_failure')
-        return self
-
-
 class ApiCall(Section):
     """An RPC action of your account; no name is built in."""
 
-    action: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")] = Field(description="the action's name")
-    version: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] = Field(
+    action: Annotated[str, shaped(r"[A-Za-z][A-Za-z0-9]*", "a name of letters and digits")] = Field(
+        description="the action's name"
+    )
+    version: Annotated[str, shaped(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "a version, such as 2020-04-20")] = Field(
         default="2020-04-20", description="the API's version"
     )
     parameters: dict[str, str] = Field(
@@ -263,6 +142,8 @@ class Waiting(Section):
     def _fits(self) -> "Waiting":
         if self.effect_within >= self.deadline:
             raise ValueError("effect_within must be shorter than deadline")
+        if max(self.settle.over, (self.settle.readings - 1) * self.poll) >= self.deadline:
+            raise ValueError("settle takes longer than deadline: fewer readings, a shorter span, or a shorter poll")
         return self
 
 
@@ -279,10 +160,3 @@ class Settings(Section):
     instances: dict[Name, InstanceSettings] = Field(default={}, description="instances by name")
     switches: Switches = Field(default=Switches(), description="settings of drivers")
     waiting: Waiting = Field(default=Waiting(), description="how a restart is waited for")
-
-
-def _is_loopback(url: str) -> bool:
-    try:
-        return ip_address(urlsplit(url).hostname or "").is_loopback
-    except ValueError:
-        return False

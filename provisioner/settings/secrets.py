@@ -3,10 +3,11 @@
 import os
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from provisioner.errors import UsageError
 from provisioner.model.secret import Secret
+from provisioner.settings.section import plain
 
 
 class SecretReference(BaseModel):
@@ -20,11 +21,16 @@ class SecretReference(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _not_literal(cls, value: object) -> object:
-        if isinstance(value, str):
+        if not isinstance(value, dict | SecretReference):
             raise ValueError(  # noqa: TRY004  pydantic collects ValueError
                 'a secret is given by reference only: { env = "NAME" } or { file = "path" }'
             )
         return value
+
+    @field_validator("env", "file", mode="before")
+    @classmethod
+    def _plain(cls, value: object) -> object:
+        return plain(value)
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "SecretReference":
@@ -46,7 +52,8 @@ class SecretReference(BaseModel):
             value = os.environ.get(self.env)
             if not value:
                 raise UsageError(
-                    f"{key}: the environment variable {self.env} is not set", hint=f"set {self.env} and run again"
+                    f"{key}: the environment variable {self.env} is not set; nothing was changed",
+                    hint=f"set {self.env} and run again",
                 )
             return Secret(value)
         assert self.file is not None
@@ -55,7 +62,9 @@ class SecretReference(BaseModel):
             text = path.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
-            raise UsageError(f"{key}: {path} can't be read: {reason}", hint=f"check {path}") from None
+            raise UsageError(
+                f"{key}: {path} can't be read: {reason}; nothing was changed", hint=f"check {path}"
+            ) from None
         if not text:
-            raise UsageError(f"{key}: {path} is empty", hint=f"write the secret to {path}")
+            raise UsageError(f"{key}: {path} is empty; nothing was changed", hint=f"write the secret to {path}")
         return Secret(text)

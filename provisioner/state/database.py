@@ -15,10 +15,12 @@ from sqlalchemy.pool import NullPool
 
 from provisioner.errors import StateError
 from provisioner.ports import Clock
+from provisioner.state import tables
+from provisioner.state.caution import SqlBackoffs, SqlLeaves
 from provisioner.state.history import SqlHistory
 from provisioner.state.locks import FileLocks
 from provisioner.state.records import SqlHolds, SqlIntents
-from provisioner.state.tables import SCHEMA_VERSION, metadata
+from provisioner.state.tables import ADDED_COLUMNS, SCHEMA_VERSION, metadata
 
 _BUSY_SECONDS = 30
 
@@ -36,6 +38,11 @@ class Database:
         self._keeper: Connection | None = None
         try:
             self._prepare(create=create or self._absent)
+        except StateError as error:
+            self.close()
+            if "nothing was changed" not in error.message:
+                error.message += "; nothing was changed"
+            raise
         except BaseException:
             self.close()
             raise
@@ -92,22 +99,30 @@ class Database:
             if self._path.stat().st_size == 0:
                 self._path.chmod(0o600)
         except OSError as error:
-            raise StateError(f"{self._path}: the state can't be opened: {error.strerror}") from error
+            reason = (error.strerror or "unknown reason").lower()
+            raise StateError(f"{self._path}: the state can't be opened: {reason}; nothing was changed") from error
 
     def _prepare(self, *, create: bool) -> None:
         if self._absent:
             self._keeper = self._engine.connect()
         with self.reading() as connection:
             found = int(connection.execute(text("PRAGMA user_version")).scalar_one())
-            empty = not inspect(connection).get_table_names()
+            names = inspect(connection).get_table_names()
+            empty = not names
+        if names and tables.intents.name not in names:
+            raise StateError(
+                f"{self._path}: this is another program's database; nothing was changed",
+                hint="name another file in `state`",
+            )
         if found > SCHEMA_VERSION:
             raise StateError(
                 f"{self._path}: written by a newer release (schema {found}, this one knows {SCHEMA_VERSION}); "
                 "nothing was changed",
                 hint="use the newer release of provisioner",
             )
-        if empty and create:
+        if (empty and create) or 0 < found < SCHEMA_VERSION:
             with self.writing() as connection:
+                self._add_columns(connection, 0 if empty else found)
                 metadata.create_all(connection)
                 connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif found != SCHEMA_VERSION:
@@ -115,6 +130,13 @@ class Database:
                 f"{self._path}: this is not a state of provisioner; nothing was changed",
                 hint="name another file in `state`",
             )
+
+    @staticmethod
+    def _add_columns(connection: Connection, found: int) -> None:
+        """Add what later versions of the schema added to the tables of an older one; a new file has no tables yet."""
+        for version in range(found + 1, SCHEMA_VERSION + 1) if found else ():
+            for statement in ADDED_COLUMNS[version]:
+                connection.exec_driver_sql(statement)
 
 
 class State:
@@ -124,6 +146,8 @@ class State:
         intents: what was asked for.
         holds: instances that are left alone.
         history: past runs.
+        leaves: the leaves that were worked with.
+        backoffs: instances that unattended runs leave alone for a while.
         locks: one run per instance at a time.
     """
 
@@ -132,6 +156,8 @@ class State:
         self.intents = SqlIntents(self._database)
         self.holds = SqlHolds(self._database)
         self.history = SqlHistory(self._database)
+        self.leaves = SqlLeaves(self._database)
+        self.backoffs = SqlBackoffs(self._database)
         self.locks = FileLocks(path.parent / "locks", self._database, clock)
 
     def close(self) -> None:
@@ -159,7 +185,9 @@ def _engine(url: URL) -> Engine:
     def configure(connection: Any, _record: object) -> None:  # noqa: ANN401  the driver's own type
         cursor = connection.cursor()
         try:
-            cursor.execute("PRAGMA journal_mode = WAL")
+            names = {row[0] for row in cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if not names or tables.intents.name in names:  # the mode stays in the file, which may be another program's
+                cursor.execute("PRAGMA journal_mode = WAL")
             cursor.execute("PRAGMA synchronous = FULL")
             cursor.execute("PRAGMA foreign_keys = ON")
         finally:

@@ -3,6 +3,7 @@
 The only platform-dependent calls of this package.
 """
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -34,20 +35,35 @@ class FileLock:
         self._file: IO[str] | None = None
 
     def try_acquire(self, note: str) -> bool:
-        """Take the lock and write a note for others into the file; return whether it could be taken."""
+        """Take the lock and write a note for others into the file; return whether it could be taken.
+
+        Raises ``OSError`` when the file can't be used at all.
+        """
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         file = os.fdopen(handle, "r+", encoding="utf-8")
         try:
             _lock(file)
-        except OSError:
+        except (BlockingIOError, PermissionError):
             file.close()
             return False
-        file.seek(0)
-        file.truncate()
-        file.write(note)
-        file.flush()
+        except OSError:
+            file.close()
+            raise
+        self._write(file, note)
         self._file = file
         return True
+
+    @staticmethod
+    def _write(file: IO[str], note: str) -> None:
+        try:
+            file.seek(0)
+            file.truncate()
+            file.write(note)
+            file.flush()
+        except OSError:
+            with contextlib.suppress(OSError):  # what could not be written can't be written at the end either
+                file.close()
+            raise
 
     def release(self) -> None:
         """Free the lock."""

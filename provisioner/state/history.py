@@ -4,14 +4,22 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from provisioner.model.event import Event
 from provisioner.model.instance import EndpointState, Mode
 from provisioner.model.outcome import InstanceResult
 from provisioner.state import tables
-from provisioner.state.records import Transactions, moment, read_state, stamp, state_columns
+from provisioner.state.records import (
+    Transactions,
+    domains_text,
+    moment,
+    read_domains,
+    read_state,
+    stamp,
+    state_columns,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,7 @@ class SqlHistory:
             "mode": state.mode.value,
             "leaf": state.leaf,
             "identifier": state.identifier,
+            "domains": domains_text(state),
             **state_columns("previous", previous),
         }
         with self._database.writing() as connection:
@@ -84,17 +93,11 @@ class SqlHistory:
             row = connection.execute(query).mappings().first()
         return None if row is None else read_state(row, "previous")
 
-    def knows_leaf(self, instance: str, sha256: str) -> bool:
-        """Tell whether this leaf was ever the target of an intent or a verified state here."""
-        verified, asked = tables.endpoints, tables.intents
-        queries = (
-            select(verified.c.number).where(
-                verified.c.instance == instance, or_(verified.c.leaf == sha256, verified.c.previous_leaf == sha256)
-            ),
-            select(asked.c.instance).where(asked.c.instance == instance, asked.c.target_leaf == sha256),
-        )
-        with self._database.reading() as connection:
-            return any(connection.execute(query.limit(1)).first() is not None for query in queries)
+    def latest(self, instance: str) -> tuple[EndpointState, ...]:
+        """Return the latest verified state and the one before it, as far as they are recorded."""
+        found = self.verified(instance)
+        states = (found[1] if found else None, self.previous(instance))
+        return tuple(state for state in states if state is not None)
 
     def last_run(self, instance: str) -> PastRun | None:
         """Return the latest run that could change something."""
@@ -115,4 +118,8 @@ class SqlHistory:
             row = connection.execute(query).mappings().first()
         if row is None:
             return None
-        return moment(row["at"]), EndpointState(Mode(row["mode"]), row["leaf"], row["identifier"])
+        return moment(row["at"]), _state(row)
+
+
+def _state(row: RowMapping) -> EndpointState:
+    return EndpointState(Mode(row["mode"]), row["leaf"], row["identifier"], read_domains(row["domains"]))

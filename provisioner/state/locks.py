@@ -40,7 +40,7 @@ class FileLocks:
         lock = self._lock(instance)
         note = json.dumps({"run": run, "pid": os.getpid(), "since": f"{self._clock.now():%Y-%m-%d %H:%M:%S} UTC"})
         end = self._clock.monotonic() + wait
-        while not lock.try_acquire(note):
+        while not self._try(lock, note):
             if self._clock.monotonic() >= end:
                 raise BusyError(f"{instance}: held by {self._holder(lock)}; nothing was changed")
             self._clock.sleep(_POLL_SECONDS)
@@ -75,10 +75,17 @@ class FileLocks:
         lock = self._lock(instance)
         if not lock.note():
             return None
-        if lock.try_acquire(""):
+        if self._try(lock, ""):
             lock.release()
             return None
         return self._holder(lock)
+
+    def _try(self, lock: FileLock, note: str) -> bool:
+        try:
+            return lock.try_acquire(note)
+        except OSError as error:
+            reason = (error.strerror or "unknown reason").lower()
+            raise StateError(f"{self._directory}: its locks can't be used: {reason}; nothing was changed") from error
 
     def _forget_stop_request(self, instance: str) -> None:
         with self._database.writing() as connection:
@@ -88,7 +95,8 @@ class FileLocks:
         try:
             self._directory.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
-            raise StateError(f"{self._directory}: can't be made: {error.strerror}") from error
+            reason = (error.strerror or "unknown reason").lower()
+            raise StateError(f"{self._directory}: can't be made: {reason}; nothing was changed") from error
         safe = re.sub(r"[^A-Za-z0-9_-]", "_", instance)
         digest = hashlib.sha256(instance.encode()).hexdigest()[:8]
         return FileLock(self._directory / f"{safe}-{digest}.lock")

@@ -5,10 +5,10 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, RowMapping, delete, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, RowMapping, Table, delete, select
+from sqlalchemy.dialects.sqlite import Insert, insert
 
-from provisioner.model.instance import EndpointState, Mode
+from provisioner.model.instance import EndpointState, MappedState, Mode
 from provisioner.model.intent import Action, Hold, Intent
 from provisioner.state import tables
 
@@ -51,9 +51,10 @@ class SqlIntents:
             "looked_through": intent.looked_through,
             "commanded": intent.commanded,
             "left_out": json.dumps(list(intent.left_out)),
+            "clients": json.dumps(list(intent.clients)),
         }
         with self._database.writing() as connection:
-            connection.execute(_upsert(tables.intents, values, "instance"))
+            connection.execute(upsert(tables.intents, values, "instance"))
 
     def close(self, instance: str) -> None:
         """Close the open intent; nothing happens when there is none."""
@@ -86,7 +87,7 @@ class SqlHolds:
             "specification": hold.specification,
         }
         with self._database.writing() as connection:
-            connection.execute(_upsert(tables.holds, values, "instance"))
+            connection.execute(upsert(tables.holds, values, "instance"))
 
     def release(self, instance: str) -> None:
         """Lift the hold; nothing happens when there is none."""
@@ -100,13 +101,27 @@ def state_columns(prefix: str, state: EndpointState | None) -> dict[str, str | N
         f"{prefix}_mode": state.mode.value if state else None,
         f"{prefix}_leaf": state.leaf if state else None,
         f"{prefix}_identifier": state.identifier if state else None,
+        f"{prefix}_domains": domains_text(state),
     }
+
+
+def domains_text(state: EndpointState | None) -> str:
+    """Return the mapped domains of a state as they are stored."""
+    return json.dumps([[item.domain, item.leaf, item.identifier] for item in state.domains] if state else [])
 
 
 def read_state(row: RowMapping, prefix: str) -> EndpointState | None:
     """Return the endpoint's state in columns with a prefix, None when there is none."""
     mode = row[f"{prefix}_mode"]
-    return None if mode is None else EndpointState(Mode(mode), row[f"{prefix}_leaf"], row[f"{prefix}_identifier"])
+    if mode is None:
+        return None
+    domains = read_domains(row[f"{prefix}_domains"])
+    return EndpointState(Mode(mode), row[f"{prefix}_leaf"], row[f"{prefix}_identifier"], domains)
+
+
+def read_domains(text: str) -> tuple[MappedState, ...]:
+    """Return stored mapped domains."""
+    return tuple(MappedState(*item) for item in json.loads(text))
 
 
 def stamp(at: datetime) -> str:
@@ -135,8 +150,11 @@ def _intent(row: RowMapping) -> Intent:
         looked_through=row["looked_through"],
         commanded=row["commanded"],
         left_out=tuple(json.loads(row["left_out"])),
+        clients=tuple(json.loads(row["clients"])),
     )
 
 
-def _upsert(table: Any, values: dict[str, Any], key: str) -> Any:  # noqa: ANN401  SQLAlchemy's own types
-    return insert(table).values(values).on_conflict_do_update(index_elements=[key], set_=values)
+def upsert(table: Table, values: dict[str, Any], key: str, only: tuple[str, ...] = ()) -> Insert:
+    """Return a statement that writes a row, replacing the one with the same key, or only some columns of it."""
+    changed = {name: values[name] for name in only} if only else values
+    return insert(table).values(values).on_conflict_do_update(index_elements=[key], set_=changed)

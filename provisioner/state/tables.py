@@ -2,9 +2,20 @@
 
 from sqlalchemy import Boolean, Column, Float, Integer, MetaData, String, Table, Text
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
+
+# Columns that a version of the schema added to tables that were there; new tables are made from their definitions.
+ADDED_COLUMNS = {
+    2: (
+        "ALTER TABLE intents ADD COLUMN clients TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE intents ADD COLUMN target_domains TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE intents ADD COLUMN previous_domains TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE endpoints ADD COLUMN domains TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE endpoints ADD COLUMN previous_domains TEXT NOT NULL DEFAULT '[]'",
+    ),
+}
 
 intents = Table(
     "intents",
@@ -25,6 +36,9 @@ intents = Table(
     Column("looked_through", Boolean, nullable=False),
     Column("commanded", Boolean, nullable=False),
     Column("left_out", Text, nullable=False),
+    Column("clients", Text, nullable=False, server_default="[]"),
+    Column("target_domains", Text, nullable=False, server_default="[]"),
+    Column("previous_domains", Text, nullable=False, server_default="[]"),
 )
 
 holds = Table(
@@ -74,6 +88,26 @@ endpoints = Table(
     Column("previous_mode", String),
     Column("previous_leaf", String),
     Column("previous_identifier", String),
+    Column("domains", Text, nullable=False, server_default="[]"),
+    Column("previous_domains", Text, nullable=False, server_default="[]"),
+)
+
+leaves = Table(
+    "leaves",
+    metadata,
+    Column("sha256", String, primary_key=True),
+    Column("met", String, nullable=False),
+    Column("distrusted", Boolean, nullable=False),
+)
+
+backoffs = Table(
+    "backoffs",
+    metadata,
+    Column("instance", String, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("until", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("specification", String, nullable=False),
 )
 
 stop_requests = Table(

@@ -3,6 +3,7 @@
 The only user of paho. Sessions run in the caller's thread and are over when ``attempt`` returns.
 """
 
+import re
 import secrets
 import socket
 import ssl
@@ -24,9 +25,11 @@ from provisioner.model.instance import Endpoint
 from provisioner.model.reading import CanaryResult, CanaryVerdict
 from provisioner.model.secret import Secret
 from provisioner.wire import words
+from provisioner.wire.loading import load_device
 
 # A TLS 1.3 server refuses a client certificate only after the handshake; CONNECT must not be written before that.
 _GRACE = 0.25
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,24 @@ class PahoCanary:
         self._timeout = timeout.total_seconds()
         self._context("check")
 
+    @property
+    def chain_pem(self) -> str:
+        """The device certificate, then the rest of its chain, without the key. Raises ``UnusableError``."""
+        path = self._device.certificate
+        try:
+            found = _CERTIFICATE.findall(path.read_bytes())
+        except OSError as error:
+            raise UnusableError(
+                f"{path}: the canary's certificate can't be read: {error.strerror}; nothing was changed",
+                hint="check canary.certificate",
+            ) from None
+        if not found:
+            raise UnusableError(
+                f"{path}: the canary's certificate is in no ordinary PEM block; nothing was changed",
+                hint=f"openssl x509 -in {path} writes one",
+            )
+        return b"".join(block + b"\n" for block in found).decode("ascii")
+
     def attempt(self, endpoint: Endpoint, address: str) -> CanaryResult:
         """Connect with the device certificate, log in, and send a message to itself where a topic is configured."""
         session = _Session(self._device, self._context(endpoint.host), time.monotonic() + self._timeout)
@@ -86,17 +107,12 @@ class PahoCanary:
         try:
             for text in self._trust:
                 context.load_verify_locations(cadata=text)
-        except (ssl.SSLError, ValueError) as error:
-            raise UnusableError("the canary's trusted CAs can't be loaded; nothing was changed") from error
-        password = device.key_password.reveal() if device.key_password else ""
-        try:
-            context.load_cert_chain(device.certificate, device.private_key, password=password)
-        except OSError as error:
+        except (ssl.SSLError, ValueError, TypeError) as error:
             raise UnusableError(
-                f"{device.certificate}, {device.private_key}: the canary's certificate can't be used: "
-                f"{_load_problem(error)}; nothing was changed",
-                hint="check canary.certificate, canary.private_key and canary.private_key_password",
-            ) from None
+                "a CA that the canary trusts can't be loaded: it is malformed; nothing was changed",
+                hint="check canary.trust and authority.certificate",
+            ) from error
+        load_device(context, device.certificate, device.private_key, device.key_password)
         return context
 
 
@@ -113,18 +129,12 @@ class _NamedContext(ssl.SSLContext):
 
 
 class _AttentiveSocket(ssl.SSLSocket):
-    """Listens for a late refusal after the handshake, and remembers how the connection ended."""
-
-    ended: OSError | None = None
+    """Listens for a late refusal after the handshake."""
 
     def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-            if self.version() == "TLSv1.3":
-                self._listen()
-        except OSError as error:
-            self.ended = error
-            raise
+        super().do_handshake(block)
+        if self.version() == "TLSv1.3":
+            self._listen()
 
     def _listen(self) -> None:
         timeout = self.gettimeout()
@@ -244,14 +254,3 @@ def _tls_verdict(error: OSError) -> tuple[CanaryVerdict, str]:
     if ended in words.CLIENT_REFUSALS or ended == words.HANDSHAKE_FAILURE:
         return CanaryVerdict.REFUSED_BY_TLS, f"the server refuses the device certificate: {ended}"
     return CanaryVerdict.UNREACHABLE, ended
-
-
-def _load_problem(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError):
-        reason = (error.reason or "").lower().replace("_", " ")
-        if "mismatch" in reason:
-            return "the key does not belong to the certificate"
-        if "bad decrypt" in reason or "bad password" in reason:
-            return "the key's password is missing or wrong"
-        return reason or "it is malformed"
-    return (error.strerror or "it can't be read").lower()

@@ -5,6 +5,7 @@ said in clear can be read. TLS 1.2 first, the version that Alibaba documents, be
 certificate and the whole chain are in clear; TLS 1.3 only for servers that refuse 1.2.
 """
 
+import errno
 import hashlib
 import socket
 import ssl
@@ -22,8 +23,11 @@ from provisioner.wire import mqtt, tap, words
 
 T = TypeVar("T")
 
+# This machine's network has no way there now, which says as little about the endpoint as silence.
+_NO_WAY = {errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH}
 _MOST_BYTES = 1 << 20
-_VERSION_REFUSALS = {"alert: protocol version", "it does not speak this version of TLS"}
+# Ends of a handshake with which servers refuse a version; those that send no alerts just close (asyncio, measured).
+_VERSION_REFUSALS = {"alert: protocol version", "it does not speak this version of TLS", words.CLOSED}
 
 
 class StdlibWireProbe:
@@ -46,7 +50,7 @@ class StdlibWireProbe:
         began = time.monotonic()
         end = began + self._timeout
         look = self._look(endpoint, address, ssl.TLSVersion.TLSv1_2, end)
-        if look.failure in _VERSION_REFUSALS and not look.leaf:
+        if look.stage is Stage.HANDSHAKE and look.failure in _VERSION_REFUSALS and not look.leaf:
             look = self._look(endpoint, address, ssl.TLSVersion.TLSv1_3, end)
         return look.reading(address, time.monotonic() - began)
 
@@ -59,7 +63,7 @@ class StdlibWireProbe:
                 session = _Session(connection, _context(version), _server_name(endpoint.host))
                 self._converse(session, look, end)
         except OSError as error:
-            look.timed_out = isinstance(error, TimeoutError)
+            look.timed_out = isinstance(error, TimeoutError) or error.errno in _NO_WAY
             look.failure = words.describe(error)
         return look
 

@@ -1,5 +1,6 @@
 """How connections end, in words of our own: never an exception's text."""
 
+import re
 import ssl
 
 _ALERTS = {
@@ -29,8 +30,37 @@ CLIENT_REFUSALS = frozenset(
         "alert: access denied",
     }
 )
+# OpenSSL's verdicts on a certificate by their number; 82 and those after it come from strict checks alone.
+_VERDICTS = {
+    2: "no trusted CA stands above the chain",
+    7: "a signature in the chain is wrong",
+    9: "the certificate or a CA above it is not valid yet",
+    10: "the certificate or a CA above it has expired",
+    18: "the certificate signed itself",
+    19: "the root of the chain is not trusted",
+    20: "no trusted CA signed the certificate, or an intermediate is missing",
+    21: "no trusted CA signed the certificate, or an intermediate is missing",
+    25: "a CA of the chain allows fewer CAs below it",
+    26: "the certificate is for another purpose",
+    32: "a CA of the chain may not sign certificates",
+    47: "a CA of the chain does not permit the certificate's names",
+    62: "the certificate does not carry this name",
+    64: "the certificate does not carry this IP address",
+    66: "the certificate's key is too small",
+    67: "the key of a CA in the chain is too small",
+    68: "a signature in the chain is too weak",
+    79: "a certificate above is no CA certificate",
+    82: "the certificate may sign others, as only a CA may",
+    85: "a certificate does not name its issuer's key",
+    86: "a CA of the chain has no key identifier",
+    89: "basicConstraints of a CA in the chain is not critical",
+    92: "a CA of the chain has no keyUsage",
+}
 HANDSHAKE_FAILURE = "alert: handshake failure"
 CLOSED = "closed"
+
+# OpenSSL names the alerts of SSL 3.0 and those of later versions in two ways, of the latter some without the word.
+_ALERT = re.compile(r"(?:SSLV3_ALERT_|TLSV13?_(?:ALERT_)?)(\w+)")
 
 
 def describe(error: OSError) -> str:
@@ -48,13 +78,18 @@ def describe(error: OSError) -> str:
     return (error.strerror or "network error").lower()
 
 
+def verdict(error: ssl.SSLCertVerificationError) -> str:
+    """Return why OpenSSL refused a certificate, with its number and its own message."""
+    message = (error.verify_message or "no message").lower().rstrip(".")
+    return f"{_VERDICTS.get(error.verify_code, 'the certificate does not verify')} ({error.verify_code}: {message})"
+
+
 def _tls(error: ssl.SSLError) -> str:
-    reason = error.reason or ""
+    reason = getattr(error, "reason", None) or ""  # errors that ssl raises by itself may have none
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or "EOF" in reason:
         return CLOSED
-    if "ALERT" in reason:
-        known = (words for name, words in _ALERTS.items() if name in reason)
-        return next(known, "alert: " + reason.lower().rpartition("alert_")[2].replace("_", " "))
+    if alert := _ALERT.match(reason):
+        return _ALERTS.get(alert[1], "alert: " + alert[1].lower().replace("_", " "))
     if reason in {"WRONG_VERSION_NUMBER", "UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE"}:
         return "it does not speak this version of TLS" if reason != "WRONG_VERSION_NUMBER" else "it does not speak TLS"
     return "TLS failed: " + (reason.lower().replace("_", " ") or "unknown reason")

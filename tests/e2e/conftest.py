@@ -1,7 +1,9 @@
 """A sandbox in this process, its ready-made files, and the command line against it."""
 
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -108,6 +110,15 @@ class Cloud:
             text=True,
             env={**os.environ, **(environment or {})},
         )
+
+    def state_rows(self, query: str) -> list[tuple[object, ...]]:
+        """Return rows of the state database, none while there is no database."""
+        path = self.writer.files.directory / "state" / "provisioner.sqlite"
+        if not path.exists():
+            return []
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            tables = {name for (name,) in connection.execute("select name from sqlite_master")}
+            return connection.execute(query).fetchall() if "runs" in tables else []
 
     def actions(self) -> list[str]:
         """Return the actions that were called so far."""

@@ -35,17 +35,6 @@ def test_a_first_switch_prints_one_complete_document(cloud: Cloud) -> None:
     assert upload.body == ("Cert", "ClientToken", "Key", "Name", "Tags.1.Key", "Tags.1.Value")
 
 
-def test_a_first_switch_and_a_converged_apply_keep_to_their_calls(cloud: Cloud) -> None:
-    """At most 14 calls for a first switch and 6 for a converged apply, polls while waiting apart."""
-    cloud.apply()
-    first = [action for action in cloud.actions() if action != "ListInstances"]
-    assert len(first) + 2 <= 14
-    before = len(cloud.actions())
-    assert cloud.apply().document["outcome"] == "unchanged"
-    assert len(cloud.actions()) - before <= 6
-    assert set(cloud.actions()[before:]) == {"ListInstances", "ListCertificates", "ListCaCertificate"}
-
-
 def test_a_rotation_replaces_the_certificate(cloud: Cloud) -> None:
     """Another key type leads to another certificate under the same name's prefix."""
     first = cloud.apply().instance["fingerprint_sha256"]

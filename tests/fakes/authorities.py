@@ -72,6 +72,11 @@ def p256() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
+def p384() -> ec.EllipticCurvePrivateKey:
+    """Return a new P-384 key."""
+    return ec.generate_private_key(ec.SECP384R1())
+
+
 def common_name(text: str) -> x509.Name:
     """Return a name of a common name alone."""
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from provisioner.errors import BusyError, UnansweredError
-from provisioner.model.certificate import HostedCertificate
+from provisioner.model.certificate import HostedCertificate, Leaf
 from provisioner.model.event import Event
 from provisioner.model.instance import EndpointState
-from provisioner.model.intent import Hold, Intent
+from provisioner.model.intent import Backoff, Hold, Intent
 from provisioner.model.outcome import InstanceResult
 from provisioner.model.secret import Secret
 from tests.fakes.pki import FakePki
@@ -22,6 +22,8 @@ class MemoryRecords:
         self.holds = MemoryHolds()
         self.history = MemoryHistory()
         self.locks = MemoryLocks()
+        self.leaves = MemoryLeaves()
+        self.backoffs = MemoryBackoffs()
 
 
 class MemoryIntents:
@@ -89,9 +91,58 @@ class MemoryHistory:
         """Return the state before the latest verified one."""
         return next((before for name, _, before in reversed(self.states) if name == instance), None)
 
-    def knows_leaf(self, instance: str, sha256: str) -> bool:
-        """Tell whether a leaf was ever verified here."""
-        return any(name == instance and state.leaf == sha256 for name, state, _ in self.states)
+    def latest(self, instance: str) -> tuple[EndpointState, ...]:
+        """Return the latest verified state and the one before it."""
+        found = next(((state, before) for name, state, before in reversed(self.states) if name == instance), ())
+        return tuple(state for state in found if state is not None)
+
+
+class MemoryLeaves:
+    """Implements ``ports.Leaves``."""
+
+    def __init__(self) -> None:
+        self.met: set[str] = set()
+        self.bad: set[str] = set()
+
+    def meet(self, sha256: str, at: datetime) -> None:
+        """Record that this state works with a leaf."""
+        self.met.add(sha256)
+
+    def knows(self, sha256_begin: str) -> bool:
+        """Tell whether a leaf is known."""
+        return any(item.startswith(sha256_begin) for item in self.met)
+
+    def distrust(self, sha256: str, at: datetime) -> None:
+        """Record that an endpoint was taken back from a leaf."""
+        self.met.add(sha256)
+        self.bad.add(sha256)
+
+    def trust(self, sha256: str) -> None:
+        """Record that a leaf was verified."""
+        self.bad.discard(sha256)
+
+    def distrusted(self, sha256: str) -> bool:
+        """Tell whether an endpoint was taken back from a leaf."""
+        return sha256 in self.bad
+
+
+class MemoryBackoffs:
+    """Implements ``ports.Backoffs``."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Backoff] = {}
+
+    def get(self, instance: str) -> Backoff | None:
+        """Return the back-off."""
+        return self.kept.get(instance)
+
+    def put(self, backoff: Backoff) -> None:
+        """Place the back-off."""
+        self.kept[backoff.instance] = backoff
+
+    def clear(self, instance: str) -> None:
+        """Lift the back-off."""
+        self.kept.pop(instance, None)
 
 
 class MemoryLocks:
@@ -151,6 +202,13 @@ class MemoryHosting:
             raise UnansweredError("no answer", action="UploadUserCertificate")
         self.uploads.append(name)
         leaf = next(leaf for leaf in self._pki.known.values() if name.endswith(leaf.sha256[:16]))
+        number = int(self.put(name, leaf).partition("-")[0])
+        if trouble == "lost_answer":
+            raise UnansweredError("no answer", action="UploadUserCertificate")
+        return number
+
+    def put(self, name: str, leaf: Leaf) -> str:
+        """Keep a certificate and return its identifier."""
         number = 1000 + len(self.kept)
         self.kept.append(
             HostedCertificate(
@@ -169,9 +227,7 @@ class MemoryHosting:
                 status="issued",
             )
         )
-        if trouble == "lost_answer":
-            raise UnansweredError("no answer", action="UploadUserCertificate")
-        return number
+        return f"{number}-cn-hangzhou"
 
     def read_back(self, number: int) -> HostedCertificate:
         """Return one hosted certificate."""

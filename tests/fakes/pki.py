@@ -3,8 +3,18 @@
 import hashlib
 import ssl
 from datetime import datetime, timedelta
+from pathlib import Path
 
-from provisioner.model.certificate import AuthorityFacts, DistinguishedName, Leaf, Material, Profile, Specification
+from provisioner.model.certificate import (
+    AuthorityFacts,
+    DistinguishedName,
+    Leaf,
+    Material,
+    MaterialFiles,
+    Profile,
+    Specification,
+)
+from provisioner.model.desired import Wanted
 from provisioner.model.secret import Secret
 from provisioner.ports import Clock
 
@@ -23,21 +33,28 @@ def leaf_of(der: bytes, specification: Specification, now: datetime) -> Leaf:
         key=specification.key.value,
         profile=specification.profile,
         is_ca=False,
+        ip_addresses=specification.ip_addresses,
     )
 
 
 class FakePki:
-    """Implements ``CertificateIssuer``, ``KeyStore`` and ``CertificateReader`` in memory."""
+    """Implements ``CertificateIssuer``, ``KeyStore`` and ``CertificateReader`` in memory.
 
-    def __init__(self, clock: Clock, *, name: str = "Fake CA") -> None:
+    A twin shares the authority and what the world knows, and has a key store of its own.
+    """
+
+    def __init__(self, clock: Clock, *, name: str = "Fake CA", twin: "FakePki | None" = None) -> None:
         self._clock = clock
         self._name = name
-        self.known: dict[bytes, Leaf] = {}
+        self.known: dict[bytes, Leaf] = twin.known if twin else {}
+        self._signed: set[bytes] = twin._signed if twin else set()
         self.issued: list[tuple[str, bytes]] = []
         self.key_matches = True
+        self.in_files: bytes | None = None
+        self.canary_chains = True
 
-    def authority(self) -> AuthorityFacts:
-        """Return an authority that everybody accepts."""
+    def authority(self) -> AuthorityFacts | None:
+        """Return an authority that everybody accepts, None where the files are somebody else's."""
         der = self._name.encode()
         certificate = Leaf(
             sha256=hashlib.sha256(der).hexdigest(),
@@ -52,21 +69,35 @@ class FakePki:
             profile=None,
             is_ca=True,
         )
-        return AuthorityFacts(certificate, ())
+        return None if self.in_files else AuthorityFacts(certificate, (), frozenset({self._name}))
+
+    def pinned_chain(self) -> tuple[bytes, ...]:
+        """Return what the files hold, nothing where certificates are issued."""
+        return (self.in_files,) if self.in_files else ()
+
+    def issuers(self, chain: tuple[bytes, ...]) -> frozenset[str]:
+        """Return who signed a chain: this authority, or the name in the leaf."""
+        return frozenset({self._name if self.signed(chain[0]) else self.known[chain[0]].issuer})
 
     def signed(self, certificate_der: bytes) -> bool:
         """Tell whether this authority issued the certificate."""
-        return any(der == certificate_der for _, der in self.issued)
+        return self.in_files is None and certificate_der in self._signed
 
-    def issue(self, specification: Specification) -> Leaf:
-        """Make a certificate of the specification."""
-        der = f"{self._name} {specification.name} {len(self.issued)}".encode()
+    def issue(self, wanted: Wanted) -> Leaf:
+        """Make a certificate of the specification, or take in the files."""
+        if not isinstance(wanted, Specification):
+            assert self.in_files is not None
+            self.issued.append((wanted.name, self.in_files))
+            return self.known[self.in_files]
+        specification = wanted
+        der = f"{self._name} {specification.name} {len(self._signed)}".encode()
+        self._signed.add(der)
         leaf = leaf_of(der, specification, self._clock.now())
         self.known[der] = leaf
         self.issued.append((specification.name, der))
         return leaf
 
-    def stranger(self, der: bytes, *, key: str = "rsa-2048") -> Leaf:
+    def stranger(self, der: bytes, *, key: str = "rsa-2048", days: int = 300) -> Leaf:
         """Make a certificate of somebody else known to the reader."""
         now = self._clock.now()
         leaf = Leaf(
@@ -77,7 +108,7 @@ class FakePki:
             issuer="CN=Somebody Else",
             dns_names=("*.mqtt.aliyuncs.com",),
             not_before=now - timedelta(days=10),
-            not_after=now + timedelta(days=300),
+            not_after=now + timedelta(days=days),
             key=key,
             profile=Profile.STRICT,
             is_ca=False,
@@ -88,6 +119,10 @@ class FakePki:
     def read(self, certificate_der: bytes) -> Leaf:
         """Return what is known of a certificate."""
         return self.known[certificate_der]
+
+    def chains_to(self, chain_pem: str, ca_pem: str) -> bool:
+        """Tell what the test wants to be true of the canary and every device CA."""
+        return self.canary_chains
 
     def leaves(self, certificate_name: str) -> tuple[Leaf, ...]:
         """Return the kept leaves, newest first."""
@@ -106,6 +141,11 @@ class FakePki:
     def private_key_pem(self, certificate_name: str, sha256: str) -> Secret:
         """Return a pretended key."""
         return Secret(f"key of {certificate_name} {sha256}")
+
+    def files(self, certificate_name: str, sha256: str) -> MaterialFiles:
+        """Return pretended files."""
+        folder = Path(certificate_name) / sha256[:16]
+        return MaterialFiles(folder / "chain.pem", folder / "private-key.pem")
 
     def der(self, certificate_name: str, sha256: str) -> bytes:
         """Return the bytes of a kept leaf."""

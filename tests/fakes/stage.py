@@ -12,21 +12,24 @@ from provisioner.model.instance import Endpoint, EndpointState, Mode
 from provisioner.model.outcome import InstanceResult
 from provisioner.model.plan import Plan
 from provisioner.planning.checks import Permissions
+from provisioner.ports import EndpointSwitch
 from provisioner.runs.attempt import Attempt
 from provisioner.runs.fleet import Fleet
 from provisioner.runs.rollback import Rollback
+from provisioner.runs.rotation import Rotation
 from provisioner.runs.seams import Reads, Records, Seams
 from tests.fakes.clock import FakeClock
 from tests.fakes.memory import MemoryHosting, MemoryRecords
 from tests.fakes.pki import FakePki
-from tests.fakes.world import ALIBABA, Directory, Registry, World
+from tests.fakes.rehearsal import FakeRehearsal
+from tests.fakes.world import ALIBABA, CANARY, Directory, Registry, World
 
 NAME = "prod"
 WAITING = WaitingPolicy(deadline=timedelta(minutes=30), effect_within=timedelta(minutes=12))
 
 
-def wanted(**changes: object) -> Desired:
-    """Return an ordinary desired state, with changes."""
+def specified(**changes: object) -> Specification:
+    """Return what an ordinary certificate should be, with changes."""
     specification = Specification(
         name="iot",
         key=KeyType.RSA_2048,
@@ -36,13 +39,18 @@ def wanted(**changes: object) -> Desired:
         dns_names=("*.mqtt.aliyuncs.com",),
         subject=DistinguishedName(common_name="mqtt.example.com"),
     )
+    return replace(specification, **changes)  # type: ignore[arg-type]
+
+
+def wanted(**changes: object) -> Desired:
+    """Return an ordinary desired state, with changes."""
     desired = Desired(
         name=NAME,
         id="mqtt-1",
         region="cn-hangzhou",
         endpoint=Endpoint("mqtt-1.mqtt.aliyuncs.com"),
         mode=Mode.MUTUAL,
-        specification=specification,
+        specification=specified(),
         hosted_prefix="provisioner-iot-",
         driver="openapi",
         on_failure=(RollbackTarget.PREVIOUS_CERTIFICATE, RollbackTarget.ONE_WAY),
@@ -65,16 +73,32 @@ class Stage:
         self.pki = FakePki(self.clock)
         self.hosting = MemoryHosting(self.pki)
         self.world = World(self.clock, _Identified(self), _sha256, attended=attended)
+        self.rotating: EndpointSwitch | None = None
+        self.rehearsal = FakeRehearsal()
         self.records = MemoryRecords()
         self.events: list[Event] = []
         self.approved: list[Plan] = []
         self.on_event: Callable[[Event], None] | None = None
         self.pki.stranger(ALIBABA)
+        self.pki.stranger(CANARY, days=3650)
         self._runs = 0
+
+    def twin(self) -> "Stage":
+        """Return another machine for the same instance, with the same authority, its key store and state empty."""
+        other = Stage(self.desired)
+        other.clock, other.hosting, other.world = self.clock, self.hosting, self.world
+        other.pki = FakePki(self.clock, twin=self.pki)
+        return other
 
     def apply(self, **permissions: bool) -> InstanceResult:
         """Run ``apply`` and return how it ended."""
         return self._run("apply", Permissions(**permissions))[0]
+
+    def rotate_unattended(self) -> InstanceResult:
+        """Run ``rotate`` and return how it ended."""
+        attempt = self._attempt("rotate", Permissions(unattended=True))
+        records = self.records
+        return Rotation([attempt], records.locks, records.backoffs, self.clock, attempt.journal.run).run()[0]
 
     def resume(self) -> tuple[InstanceResult, ...]:
         """Run ``resume`` and return how it ended."""
@@ -90,9 +114,27 @@ class Stage:
         """Return what ``plan`` shows."""
         return self._attempt("plan", Permissions(**permissions)).prepare()
 
+    def kill_at(self, kind: EventKind, count: int = 1) -> None:
+        """Kill the next run at its so-many-th event of a kind."""
+        seen = 0
+
+        def hear(event: Event) -> None:
+            nonlocal seen
+            seen += event.kind is kind
+            if seen == count and event.kind is kind:
+                self.on_event = None
+                raise Killed
+
+        self.on_event = hear
+
     def rotate(self, key: KeyType = KeyType.EC_P256) -> None:
         """Ask for another key type."""
-        specification = replace(self.desired.specification, key=key)
+        self.respecify(key=key)
+
+    def respecify(self, **changes: object) -> None:
+        """Ask for another certificate of the same name."""
+        assert isinstance(self.desired.specification, Specification)
+        specification = replace(self.desired.specification, **changes)  # type: ignore[arg-type]
         self.desired = replace(self.desired, specification=specification)
 
     def leaf(self) -> str:
@@ -111,17 +153,20 @@ class Stage:
             hosted=self.hosting,
             instances=Directory(world),
             device_cas=Registry(world),
+            sessions=world,
             resolver=world,
+            aliases=world,
             probe=world,
             canary=canary,
             issuer=self.pki,
             key_store=self.pki,
             reader=self.pki,
+            rehearsal=self.rehearsal,
             clock=self.clock,
         )
         kept = self.records
-        records = Records(kept.intents, kept.holds, kept.history, kept.locks, self._hear)
-        return Seams(reads, records, world)
+        records = Records(kept.intents, kept.holds, kept.history, kept.locks, kept.leaves, kept.backoffs, self._hear)
+        return Seams(reads, records, world, self.rotating)
 
     def _run(self, command: str, permissions: Permissions, *, only_open: bool = False) -> tuple[InstanceResult, ...]:
         attempt = self._attempt(command, permissions)

@@ -1,15 +1,26 @@
 """A world with one instance on a pretended clock: its directory, its endpoint, and what requests do to it."""
 
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from provisioner.errors import RejectedError, ServiceError, UnansweredError
-from provisioner.model.instance import DeviceCA, Edition, Endpoint, EndpointState, Instance, Mode, Status
+from provisioner.errors import RejectedError, ServiceError, UnansweredError, UnresolvedError
+from provisioner.model.instance import (
+    DeviceCA,
+    Edition,
+    Endpoint,
+    EndpointState,
+    Instance,
+    Mode,
+    NameRecord,
+    Status,
+)
 from provisioner.model.reading import AddressReading, CanaryResult, CanaryVerdict, Required, Stage
 from tests.fakes.clock import FakeClock
 
 ALIBABA = b"the default certificate"
 ADDRESS = "192.0.2.10"
+CANARY = b"the canary's certificate"
 
 
 @dataclass(slots=True)
@@ -30,12 +41,19 @@ class World:
     ``effects`` says what the next requests do, one each: ``works``, ``dead``, ``wrong_leaf``, ``anonymous``,
     ``devices_refused``, ``no_effect``, ``reverts``, ``stuck``, ``rejected``, ``lost_answer``, ``lost_request``; then
     everything works.
+
+    A request is acted on ``delay`` seconds after it was accepted; ``busy_at_once`` shows in the status until then.
+    ``elsewhere`` says what single addresses show instead: another state, or ``silent``, ``unreachable``, ``no_mqtt``;
+    ``glitches`` what the next probes meet, one each; ``unresolved`` how many of the next resolutions fail.
+    ``device_verdicts`` says how device sessions end in a mode.
     """
 
     clock: FakeClock
     certificates: dict[str, bytes]
     sha256: Callable[[bytes], str]
     restart: float = 60.0
+    delay: float = 0.0
+    busy_at_once: bool = False
     attended: bool = False
     edition: int = Edition.PLATINUM
     status: int = Status.IN_SERVICE
@@ -46,7 +64,17 @@ class World:
     calls: list[str] = field(default_factory=list)
     device_cas: tuple[DeviceCA, ...] = (DeviceCA("01", "devices", active=True, valid_from=None, valid_until=None),)
     device_cas_error: ServiceError | None = None
+    directory_error: ServiceError | None = None
     on_request: Callable[[], None] | None = None
+    names: dict[str, NameRecord] = field(default_factory=dict)
+    mapping: dict[str, bytes] = field(default_factory=dict)
+    online_clients: set[str] = field(default_factory=set)
+    addresses: tuple[str, ...] = (ADDRESS,)
+    elsewhere: dict[str, Shown | str] = field(default_factory=dict)
+    glitches: list[str] = field(default_factory=list)
+    unresolved: int = 0
+    device_verdicts: dict[Mode, CanaryVerdict] = field(default_factory=dict)
+    _accepted: tuple[float, EndpointState, str] | None = None
     _ready_at: float | None = None
     _next: tuple[Shown, int] | None = None
 
@@ -65,10 +93,21 @@ class World:
             raise RejectedError("no", action="Switch", code="InvalidParameter")
         self.requests.append(target)
         if effect != "lost_request":
-            self.act(target, effect)
+            self._accept(target, effect)
         if effect in {"lost_answer", "lost_request"}:
             raise UnansweredError("Switch: no answer", action="Switch")
         return ()
+
+    def alone(self) -> "Alone":
+        """Return a driver for the same endpoint that needs nobody."""
+        return Alone(self)
+
+    def _accept(self, target: EndpointState, effect: str) -> None:
+        if not self.delay or effect == "no_effect":
+            self.act(target, effect)
+            return
+        self._accepted = (self.clock.monotonic() + self.delay, target, effect)
+        self.status = Status.UPGRADING if self.busy_at_once else self.status
 
     def act(self, target: EndpointState, effect: str = "works") -> None:
         """Let the endpoint restart into what the effect makes of the target."""
@@ -92,39 +131,86 @@ class World:
         self._ready_at = self.clock.monotonic() + self.restart
 
     def resolve(self, endpoint: Endpoint) -> tuple[str, ...]:
-        """Return the one address."""
-        return (ADDRESS,)
+        """Return the addresses."""
+        if self.unresolved:
+            self.unresolved -= 1
+            raise UnresolvedError(f"{endpoint.host}: no address: temporary failure; nothing was changed")
+        return self.addresses
+
+    def look_up(self, name: str) -> NameRecord | None:
+        """Return what the DNS says."""
+        return self.names.get(name)
 
     def probe(self, endpoint: Endpoint, address: str) -> AddressReading:
         """Return what a client without certificate meets."""
         self.move()
-        shown = self.shown
-        if not shown.up:
+        shown = self.glitches.pop(0) if self.glitches else self.elsewhere.get(address, self.shown)
+        if shown == "silent":
+            return AddressReading(address, Stage.CONNECT, timed_out=True, failure="no answer in time")
+        if shown == "no_mqtt":
+            return AddressReading(address, Stage.MQTT, leaf_sha256=self.sha256(ALIBABA), chain=(ALIBABA,), asked=False)
+        if isinstance(shown, str) or not shown.up:
             return AddressReading(address, Stage.CONNECT, failure="connection refused")
+        der = self.mapping.get(endpoint.host, shown.der) if shown.mutual else shown.der
         return AddressReading(
             address,
             Stage.HANDSHAKE if shown.mutual else Stage.ANSWERED,
             tls_version="TLSv1.2",
-            leaf_sha256=self.sha256(shown.der),
-            chain=(shown.der,),
+            leaf_sha256=self.sha256(der),
+            chain=(der,),
             chain_complete=True,
             asked=shown.asks,
             required=Required.YES if shown.mutual else Required.NO,
             connack=None if shown.mutual else 5,
         )
 
+    @property
+    def chain_pem(self) -> str:
+        """The canary's certificate."""
+        return ssl.DER_cert_to_PEM_cert(CANARY)
+
     def attempt(self, endpoint: Endpoint, address: str) -> CanaryResult:
         """Return how a device session ends."""
         self.move()
         if not self.shown.up:
             return CanaryResult(address, CanaryVerdict.UNREACHABLE, "connection refused")
-        verdict = CanaryVerdict.ACCEPTED if self.shown.devices_accepted else CanaryVerdict.REFUSED_BY_TLS
+        mode = Mode.MUTUAL if self.shown.mutual else Mode.ONE_WAY
+        accepted = CanaryVerdict.ACCEPTED if self.shown.devices_accepted else CanaryVerdict.REFUSED_BY_TLS
+        verdict = self.device_verdicts.get(mode, accepted)
         return CanaryResult(address, verdict, verdict.value)
+
+    def online(self, region: str, instance_id: str, client_ids: tuple[str, ...]) -> frozenset[str]:
+        """Return which clients are online: none while the endpoint is down."""
+        self.move()
+        self.calls.append("BatchQuerySessionByClientIds")
+        return frozenset(self.online_clients & set(client_ids)) if self.shown.up else frozenset()
 
     def move(self) -> None:
         """Let what is due by now happen."""
+        if self._accepted is not None and self.clock.monotonic() >= self._accepted[0]:
+            (_, target, effect), self._accepted = self._accepted, None
+            self.act(target, effect)
         if self._ready_at is not None and self.clock.monotonic() >= self._ready_at and self._next is not None:
             (self.shown, self.status), self._ready_at, self._next = self._next, None, None
+
+
+class Alone:
+    """Implements ``EndpointSwitch`` for the world, whether or not the world's own driver needs a person."""
+
+    attended = False
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def request(self, region: str, instance_id: str, target: EndpointState) -> tuple[str, ...]:
+        """Let the endpoint restart into what is asked for."""
+        self._world.requests.append(target)
+        effect = self._world.effects.pop(0) if self._world.effects else "works"
+        if effect != "no_effect":
+            certificates = self._world.certificates
+            self._world.mapping = {item.domain: certificates[item.identifier or ""] for item in target.domains}
+        self._world.act(target, effect)
+        return ()
 
 
 class Directory:
@@ -137,6 +223,8 @@ class Directory:
         """Return the one instance of the directory."""
         self._world.move()
         self._world.calls.append("ListInstances")
+        if self._world.directory_error is not None:
+            raise self._world.directory_error
         return (Instance("mqtt-1", "one", region, self._world.edition, self._world.status),)
 
 

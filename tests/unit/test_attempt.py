@@ -7,8 +7,10 @@ from datetime import timedelta
 import pytest
 
 from provisioner.errors import DeniedError
-from provisioner.model.desired import CanaryPolicy, RollbackTarget
+from provisioner.model.certificate import Profile
+from provisioner.model.desired import CanaryPolicy, ClientsPolicy, RollbackTarget
 from provisioner.model.event import Event, EventKind
+from provisioner.model.finding import Severity
 from provisioner.model.instance import Edition, Mode, Status
 from provisioner.model.intent import Action
 from provisioner.model.outcome import Outcome
@@ -370,9 +372,7 @@ def test_several_refusals_are_told_at_once(stage: Stage) -> None:
     stage.world.edition = Edition.BASIC
     stage.world.status = Status.FROZEN
     stage.world.device_cas = ()
-    stage.desired = replace(
-        stage.desired, specification=replace(stage.desired.specification, dns_names=("other.example.com",))
-    )
+    stage.respecify(dns_names=("other.example.com",))
     assert reasons(stage) == ["edition", "not-in-service", "names-miss-endpoint", "no-device-ca"]
 
 
@@ -409,8 +409,7 @@ def test_a_changed_key_type_and_dropped_names_are_asked_about(switched: Stage) -
     """What might cut off devices is a question, not a refusal."""
     names = ("mqtt-1.mqtt.aliyuncs.com",)
     switched.rotate()
-    changed = replace(switched.desired.specification, dns_names=names)
-    switched.desired = replace(switched.desired, specification=changed)
+    switched.respecify(dns_names=names)
     assert [item.reason for item in switched.plan().questions] == ["names-dropped", "key-type-changes"]
 
 
@@ -476,3 +475,76 @@ def test_a_configuration_without_canary_says_what_is_not_proven() -> None:
 
 def _sha(der: bytes) -> str:
     return hashlib.sha256(der).hexdigest()
+
+
+def awaiting(stage: Stage, *, rollback: bool, share: float = 1.0) -> None:
+    """Let three device clients be awaited, two of which are online."""
+    stage.desired = replace(stage.desired, clients=ClientsPolicy(("a", "b", "sleeper"), share, rollback))
+    stage.world.online_clients = {"a", "b", "stranger"}
+
+
+def test_clients_that_were_online_are_awaited(stage: Stage) -> None:
+    """Only those online before the switch count, and the evidence names nobody when all are back."""
+    awaiting(stage, rollback=True)
+    result = stage.apply()
+    assert (result.outcome, [item.reason for item in result.findings]) == (Outcome.CONVERGED, [])
+    assert result.evidence is not None
+    assert result.evidence.missing_clients == ()
+
+
+@pytest.mark.parametrize(("rollback", "outcome"), [(False, Outcome.CONVERGED), (True, Outcome.ROLLED_BACK)])
+def test_missing_clients_warn_or_lead_back(stage: Stage, rollback: bool, outcome: Outcome) -> None:
+    """After the deadline a client that did not come back is named, or the endpoint is taken back."""
+    awaiting(stage, rollback=rollback)
+    stage.world.on_request = lambda: stage.world.online_clients.discard("b")
+    result = stage.apply()
+    assert (result.outcome, stage.world.restarts) == (outcome, 2 if rollback else 1)
+    if not rollback:
+        assert [item.reason for item in result.findings] == ["clients-missing"]
+        assert result.evidence is not None
+        assert result.evidence.missing_clients == ("b",)
+
+
+def test_a_share_of_the_clients_may_be_enough(stage: Stage) -> None:
+    """With half of them wanted, one of two is enough, and nobody is waited for any longer."""
+    awaiting(stage, rollback=True, share=0.5)
+    stage.world.on_request = lambda: stage.world.online_clients.discard("b")
+    began = stage.clock.now()
+    assert stage.apply().outcome is Outcome.CONVERGED
+    assert stage.clock.now() - began < timedelta(minutes=5)
+
+
+def test_clients_are_awaited_by_the_run_that_goes_on(stage: Stage) -> None:
+    """Who was online is recorded with the request, so that a run after a kill awaits the same clients."""
+    awaiting(stage, rollback=False)
+    stage.on_event = _kill_while_waiting
+    with pytest.raises(Killed):
+        stage.apply()
+    stage.on_event = None
+    stage.world.online_clients = {"a"}
+    result = stage.apply()
+    assert result.evidence is not None
+    assert result.evidence.missing_clients == ("b",)
+
+
+def _kill_while_waiting(event: Event) -> None:
+    if event.kind is EventKind.WAITING:
+        raise Killed
+
+
+def test_a_failed_rehearsal_is_refused_before_any_upload(stage: Stage) -> None:
+    """What a client on loopback does not accept is never hosted."""
+    stage.rehearsal.failure = "hostname mismatch"
+    result = stage.apply()
+    assert (result.outcome, stage.hosting.uploads, stage.world.requests) == (Outcome.REFUSED, [], [])
+    assert [item.reason for item in result.findings if item.severity is Severity.REFUSAL] == ["rehearsal-failed"]
+
+
+@pytest.mark.parametrize(("profile", "outcome"), [("strict", Outcome.REFUSED), ("guide", Outcome.CONVERGED)])
+def test_what_strict_clients_object_to_depends_on_the_profile(stage: Stage, profile: str, outcome: Outcome) -> None:
+    """With the strict profile it refuses, with the guide's it warns."""
+    stage.respecify(profile=Profile(profile))
+    stage.rehearsal.strict_failure = "key usage keyCertSign invalid for non-CA cert"
+    result = stage.apply()
+    assert result.outcome is outcome
+    assert "rehearsal-strict" in [item.reason for item in result.findings]

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import ssl
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.fakes.authorities import (
     SIGNS,
     Extension,
     Key,
+    Made,
     as_sm2,
     good,
     make,
@@ -34,6 +36,7 @@ CERTIFICATE_HINT = "check that {path} begins with -----BEGIN CERTIFICATE-----"
 READ_HINT = "check that {path} exists and that this user may read it"
 TEXT_HINT = "openssl x509 -in {path} -noout -text"
 KEY_HINT = "check that {path} is the right file; openssl pkey -in {path} -noout tells whether it can be read"
+UNCHANGED = "; nothing was changed"
 CREATE_HINT = "provisioner ca create makes one; authority.certificate names it"
 NOT_CRITICAL_CA: Extension = (x509.BasicConstraints(ca=True, path_length=None), False)
 CA_FALSE: Extension = (x509.BasicConstraints(ca=False, path_length=None), True)
@@ -78,7 +81,7 @@ def odd_certificate(folder: Path, kind: str) -> bytes:
         ("second one bad", "a CA certificate is malformed", TEXT_HINT),
         ("no such version", "a CA certificate is malformed", TEXT_HINT),
         ("same extension twice", "a CA certificate is malformed", TEXT_HINT),
-        ("SM2", "a CA certificate uses SM2, which this tool does not support", "check the file named above"),
+        ("SM2", "a CA certificate uses SM2, which this tool does not support", "use RSA or EC"),
     ],
 )
 def test_a_file_that_is_no_certificate_is_refused_by_name(tmp_path: Path, kind: str, problem: str, hint: str) -> None:
@@ -173,7 +176,7 @@ def test_a_file_that_is_no_usable_key_is_refused_by_name(tmp_path: Path, kind: s
 
     got = refusal(lambda: made.authority().key)
 
-    hint = "check the file named above" if kind == "SM2" else KEY_HINT.format(path=made.key_path)
+    hint = "use RSA or EC" if kind == "SM2" else KEY_HINT.format(path=made.key_path)
     assert got == (f"{made.key_path}: {problem}; nothing was changed", hint)
 
 
@@ -296,10 +299,17 @@ def test_facts_tell_what_the_certificate_says(tmp_path: Path) -> None:
             is_ca=True,
         ),
         objections=(),
+        issuers=frozenset({"CN=Plant CA self", f"CN=Plant CA {key_identifier(made).hex()}"}),
     )
 
 
+def key_identifier(made: Made) -> bytes:
+    """Return the identifier of a certificate's own key."""
+    return made.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+
+
 NO_USAGE = "it has no keyUsage extension"
+NO_ISSUER = "its authorityKeyIdentifier does not name its issuer's key"
 NOT_CRITICAL = "its basicConstraints is not critical"
 NO_IDENTIFIER = "it has no subjectKeyIdentifier"
 
@@ -379,3 +389,104 @@ def test_an_intermediate_serves_its_chain_and_devices_trust_the_root(tmp_path: P
         "CN=Intermediate",
     )
     assert ssl.PEM_cert_to_DER_cert(authority.bundle_pem()) == root.der
+
+
+def chained(folder: Path, *chain: Made) -> Authority:
+    """Return the authority whose file holds these certificates in this order."""
+    path = folder / "chain.crt"
+    path.write_text("".join(made.pem for made in chain), encoding="ascii")
+    return Authority(path, chain[0].key_path)
+
+
+def limited(limit: int) -> Extension:
+    """Return the constraints of a CA that allows so many CAs below it."""
+    return x509.BasicConstraints(ca=True, path_length=limit), True
+
+
+@pytest.mark.parametrize(
+    ("order", "problem"),
+    [
+        (("low", "top", "middle"), "its chain is out of order: certificate 2 is CN=top, expected the issuer CN=middle"),
+        (("low", "top"), "its chain is out of order: certificate 2 is CN=top, expected the issuer CN=middle"),
+        (("top", "middle"), "its chain is out of order: certificate 2 is CN=middle, expected the issuer CN=top"),
+        (("low",), "the certificate of CN=middle, which issued CN=low, is missing"),
+        (("low", "middle"), "the certificate of CN=top, which issued CN=middle, is missing"),
+        (("low", "namesake", "top"), "its chain does not verify: CN=low is not signed by CN=middle"),
+        (("low", "leaf"), "CN=leaf is no CA certificate: it has no basicConstraints"),
+        (("low", "short", "top"), "CN=middle allows 0 CAs below it (pathlen:0), and the chain has 1"),
+        (("low", "middle", "short top"), "CN=top allows 1 CAs below it (pathlen:1), and the chain has 2"),
+    ],
+)
+def test_a_chain_that_nobody_could_follow_is_refused(tmp_path: Path, order: tuple[str, ...], problem: str) -> None:
+    """The certificates above the CA lead in order up to a root that allows them all; the first break is named."""
+    folders = {name: tmp_path / name for name in ("namesake", "short", "short top")}
+    for folder in folders.values():
+        folder.mkdir()
+    top = good(tmp_path, "top")
+    middle = good(tmp_path, "middle", issuer=top)
+    made = {
+        "top": top,
+        "middle": middle,
+        "low": good(tmp_path, "low", issuer=middle),
+        "leaf": make(tmp_path, "leaf", issuer=top),
+        "namesake": good(folders["namesake"], "middle", issuer=top),
+        "short": make(folders["short"], "middle", limited(0), SIGNS, issuer=top, key=middle.key),
+        "short top": make(folders["short top"], "top", limited(1), SIGNS, key=top.key),
+    }
+    authority = chained(tmp_path, *(made[name] for name in order))
+
+    uses: tuple[Callable[[], object], ...] = (
+        authority.facts,
+        authority.chain_pem,
+        authority.bundle_pem,
+        lambda: authority.require_valid(START),
+    )
+
+    got = [refusal(use) for use in uses]
+
+    path = tmp_path / "chain.crt"
+    hint = f"put the CA certificate first in {path}, then each one's issuer up to the root"
+    assert got == [(f"{path}: {problem}; nothing was changed", hint)] * 4
+    assert authority.key.public_key() == authority.certificate.public_key()
+
+
+def test_path_lengths_that_suffice_are_accepted(tmp_path: Path) -> None:
+    """A limit counts the CAs below, and not those that a CA issued to itself under another key."""
+    top = make(tmp_path, "top", limited(1), SIGNS)
+    (tmp_path / "again").mkdir()
+    again = make(tmp_path / "again", "top", limited(1), SIGNS, issuer=top)
+    middle = make(tmp_path, "middle", limited(0), SIGNS, issuer=again)
+
+    authority = chained(tmp_path, middle, again, top)
+
+    assert (authority.chain_pem(), authority.bundle_pem()) == (middle.pem + again.pem + top.pem, top.pem)
+
+
+def test_objections_to_the_cas_above_are_told_by_name(tmp_path: Path) -> None:
+    """Strict verifiers look at every CA of the chain, and want an intermediate to name its issuer's key."""
+    root = make(tmp_path, "Root", NOT_CRITICAL_CA, identifier=False)
+    by_key = x509.AuthorityKeyIdentifier(b"any", None, None)
+    by_name = x509.AuthorityKeyIdentifier(None, [x509.DirectoryName(root.certificate.subject)], 1)
+    chains = (
+        make(tmp_path, "By key", CA_TRUE, SIGNS, (by_key, False), issuer=root),
+        make(tmp_path, "By name", CA_TRUE, SIGNS, (by_name, False), issuer=root),
+        good(tmp_path, "Without", issuer=root),
+    )
+    above = tuple(f"CN=Root above it: {problem}" for problem in (NO_USAGE, NOT_CRITICAL, NO_IDENTIFIER))
+
+    got = [chained(tmp_path, made, root).facts().objections for made in chains]
+
+    assert got == [above, (NO_ISSUER, *above), (NO_ISSUER, *above)]
+
+
+def test_a_root_outside_its_dates_is_refused_by_name(tmp_path: Path) -> None:
+    """An intermediate in date under a root that is not signs nothing that anybody accepts."""
+    root = make(tmp_path, "Root", CA_TRUE, SIGNS, end=START + timedelta(days=9))
+    authority = chained(tmp_path, good(tmp_path, "Intermediate", issuer=root), root)
+
+    got = refusal(lambda: authority.require_valid(START + timedelta(days=9)))
+
+    span = "is valid from 2026-02-28 to 2026-03-10, today is 2026-03-10"
+    message = f"{tmp_path / 'chain.crt'}: CN=Root above the CA {span}{UNCHANGED}"
+    hint = "check this machine's clock; make a new CA with: provisioner ca create"
+    assert (got, authority.valid_until) == ((message, hint), START + timedelta(days=9))

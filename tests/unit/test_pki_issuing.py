@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from provisioner.model.certificate import DistinguishedName, KeyType, Leaf, Profile, Specification
 from provisioner.pki import Authority, FileKeyStore, LocalIssuer
 from provisioner.pki.reading import leaf_of
+from provisioner.planning.satisfies import differences
 from tests.fakes.authorities import (
     CA_TRUE,
     SIGNS,
@@ -24,6 +26,7 @@ from tests.fakes.authorities import (
     good,
     make,
     p256,
+    p384,
     refusal,
     specification,
     usage,
@@ -117,17 +120,28 @@ def test_the_leaf_returned_is_the_leaf_kept(workshop: Workshop, key: KeyType, pr
     assert workshop.store.leaves("iot") == (got,)
 
 
-@pytest.mark.parametrize("ca_key", [p256(), rsa.generate_private_key(public_exponent=65537, key_size=2048)])
-@pytest.mark.parametrize("key", list(KeyType))
-def test_the_authority_signs_with_sha256_whatever_the_keys(tmp_path: Path, ca_key: Key, key: KeyType) -> None:
-    """RSA and EC authorities sign RSA and EC leaves, and recognise them."""
+@pytest.mark.parametrize(
+    ("ca_key", "profile", "by"),
+    [
+        (rsa.generate_private_key(public_exponent=65537, key_size=2048), Profile.STRICT, hashes.SHA256),
+        (rsa.generate_private_key(public_exponent=65537, key_size=3072), Profile.STRICT, hashes.SHA256),
+        (p256(), Profile.STRICT, hashes.SHA256),
+        (p384(), Profile.STRICT, hashes.SHA384),
+        (p384(), Profile.GUIDE, hashes.SHA256),
+    ],
+)
+@pytest.mark.parametrize("key", [KeyType.RSA_2048, KeyType.EC_P256, KeyType.EC_P384])
+def test_the_hash_follows_the_authoritys_key(
+    tmp_path: Path, ca_key: Key, profile: Profile, by: type[hashes.HashAlgorithm], key: KeyType
+) -> None:
+    """SHA-256, and SHA-384 under a P-384 authority unless the guide decides; whatever the leaf's own key."""
     workshop = Workshop(tmp_path, good(tmp_path, key=ca_key))
 
-    leaf, authority = workshop.issue(specification(key))
+    leaf, authority = workshop.issue(specification(key, profile))
 
     leaf.verify_directly_issued_by(authority)
     assert (authority, leaf.version) == (workshop.made.certificate, x509.Version.v3)
-    assert isinstance(leaf.signature_hash_algorithm, hashes.SHA256)
+    assert isinstance(leaf.signature_hash_algorithm, by)
     assert workshop.issuer.signed(leaf.public_bytes(Encoding.DER))
     assert workshop.issuer.authority() == workshop.made.authority().facts()
 
@@ -203,6 +217,23 @@ def test_many_names_keep_their_order(workshop: Workshop) -> None:
     got = workshop.issuer.issue(specification(dns_names=names))
 
     assert (got.dns_names, got.profile) == (names, Profile.STRICT)
+
+
+def test_ip_addresses_stand_behind_the_names(workshop: Workshop) -> None:
+    """Addresses are names of their own kind, in the certificate and in what is read back from it."""
+    wanted = replace(specification(), ip_addresses=("192.0.2.1", "2001:db8::1"))
+
+    certificate = workshop.issue(wanted)[0]
+    got = leaf_of(certificate)
+
+    addresses = [x509.IPAddress(ip_address("192.0.2.1")), x509.IPAddress(ip_address("2001:db8::1"))]
+    assert extensions(certificate)["2.5.29.17"] == (False, x509.SubjectAlternativeName([*NAMES, *addresses]))
+    assert (got.dns_names, got.ip_addresses, got.profile) == (
+        ("*.mqtt.aliyuncs.com", "mqtt.example.com"),
+        ("192.0.2.1", "2001:db8::1"),
+        Profile.STRICT,
+    )
+    assert differences(got, wanted, signed=True) == ()
 
 
 def test_serial_numbers_are_positive_and_never_the_same(workshop: Workshop) -> None:
@@ -286,6 +317,22 @@ def test_an_authority_without_key_identifier_is_named_by_issuer_and_serial(tmp_p
     expected = x509.AuthorityKeyIdentifier(None, names, authority.serial_number)
     assert extensions(leaf)["2.5.29.35"] == (False, expected)
     assert workshop.store.leaves("iot")[0].profile is Profile.STRICT
+
+
+def test_a_leaf_never_outlives_the_root_above_its_authority(tmp_path: Path) -> None:
+    """An intermediate that outlives its own root signs nothing that would."""
+    root = make(tmp_path, "Root", CA_TRUE, SIGNS, end=START + timedelta(days=100))
+    intermediate = good(tmp_path, "Intermediate", issuer=root)
+    intermediate.certificate_path.write_text(intermediate.pem + root.pem, encoding="ascii")
+    workshop = Workshop(tmp_path, intermediate)
+
+    got = refusal(lambda: workshop.issuer.issue(specification(days=101)))
+
+    assert got == (
+        "certificate iot: it would be valid until 2026-06-10, its authority only until 2026-06-09" + UNCHANGED,
+        "shorten valid_days of [certificates.iot], or renew the authority",
+    )
+    assert workshop.issuer.issue(specification(days=99)).issuer == "CN=Intermediate"
 
 
 def test_an_intermediate_stands_between_leaf_and_root(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ GOOD = View(Look.UP, WireState(Mode.MUTUAL, "aa", asked=True), "good")
 REFUSED = View(Look.UP, WireState(Mode.MUTUAL, "aa", asked=True, good_client_refused=True), "refused")
 ANONYMOUS = View(Look.UP, WireState(Mode.ONE_WAY, "aa", asked=True), "anonymous")
 WRONG_LEAF = View(Look.UP, WireState(Mode.MUTUAL, "bb", asked=True), "wrong leaf")
+RENEWED = View(Look.UP, WireState(Mode.ONE_WAY, "01", asked=False), "renewed")
 OLD = View(Look.UP, WireState(Mode.ONE_WAY, "00", asked=False), "old")
 DOWN = View(Look.DOWN, None, "down")
 MIXED = View(Look.MIXED, None, "mixed")
@@ -64,6 +65,8 @@ def new(*, attended: bool = False, interrupted: bool = False, previous: Endpoint
         ([OLD, DOWN] + [OLD] * 60, (Ending.REVERTED, 41)),
         ([OLD, SILENT, SILENT] + [OLD] * 60, (Ending.REVERTED, 42)),
         ([OLD, GOOD] + [OLD] * 60, (Ending.REVERTED, 41)),
+        ([OLD, DOWN] + [RENEWED] * 60, (Ending.REVERTED, 41)),
+        ([OLD] * 5 + [RENEWED] * 60, (Ending.UNSEEN, 40)),
         ([DOWN] * 300, (Ending.DOWN_IN_SERVICE, 100)),
         ([MIXED] * 300, (Ending.DOWN_IN_SERVICE, 100)),
         ([SILENT] * 300, (Ending.DOWN_IN_SERVICE, 100)),
@@ -80,6 +83,12 @@ def test_out_of_service_extends_once_and_then_needs_a_person(status: int | None)
     watch = new()
     assert follow(watch, [DOWN] * 300, status) == (Ending.DOWN_OUT_OF_SERVICE, 200)
     assert watch.extended
+
+
+def test_the_state_before_is_no_reversion_while_the_instance_is_at_work() -> None:
+    """Reverted takes status 5: an instance that is still at work at the extended deadline needs a person."""
+    assert follow(new(), [OLD, DOWN] + [OLD] * 400, 7)[0] is Ending.DOWN_OUT_OF_SERVICE
+    assert follow(new(), [OLD] * 400, None)[0] is Ending.UNSEEN
 
 
 def test_a_busy_status_is_an_interruption() -> None:
@@ -112,6 +121,27 @@ def test_a_wanted_state_that_was_there_before_needs_a_change() -> None:
     assert follow(watch, [ANONYMOUS] * 10)[0] is None
     restarted = Watch(EndpointState(Mode.ONE_WAY), asking, POLICY, 0.0)
     assert follow(restarted, [ANONYMOUS, DOWN, OLD, OLD, OLD]) == (Ending.SETTLED, 4)
+
+
+def test_a_busy_status_does_not_settle_the_state_that_was_there_before() -> None:
+    """Until the announced restart is seen, a wanted state that the endpoint was already in proves nothing."""
+    watch = Watch(EndpointState(Mode.ONE_WAY), EndpointState(Mode.ONE_WAY, "aa"), POLICY, 0.0)
+    waiting = [watch.take(ANONYMOUS, 7, float(second)) for second in range(6)]
+    restarting = [watch.take(DOWN, 7, float(second)) for second in range(6, 9)]
+    assert set(waiting + restarting) == {None}
+    assert [watch.take(OLD, 5, float(second)) for second in range(9, 12)][-1] is Ending.SETTLED
+
+
+@pytest.mark.parametrize("status", [7, None])
+def test_a_wrong_state_is_judged_once_the_instance_is_in_service(status: int | None) -> None:
+    """No rollback can be asked for before status 5, so an instance still at work may yet become right."""
+    watch = new()
+    half_way = [watch.take(view, status, float(second)) for second, view in enumerate([DOWN, *[ANONYMOUS] * 9])]
+    assert set(half_way) == {None}
+    assert [watch.take(GOOD, 5, float(second)) for second in range(10, 13)][-1] is Ending.SETTLED
+    wrong = new()
+    follow(wrong, [DOWN, *[ANONYMOUS] * 9], status)
+    assert wrong.take(ANONYMOUS, 5, 10.0) is Ending.WRONG
 
 
 def test_an_earlier_runs_interruption_is_remembered() -> None:

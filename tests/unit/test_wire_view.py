@@ -67,11 +67,29 @@ def test_addresses_together_show_one_state_or_none(
     assert (seen.look, seen.state) == expected
 
 
+def test_a_name_that_does_not_resolve_is_silence() -> None:
+    """This machine's name service says nothing about the endpoint, so a count pauses."""
+    seen = view(Reading(AT, (), unresolved="mqtt-1: no address"))
+    assert (seen.look, seen.state, seen.words) == (Look.SILENT, None, "mqtt-1: no address")
+
+
 def test_addresses_left_out_are_not_judged() -> None:
     """An address that was unreachable before the change does not spoil the picture."""
     reading = Reading(AT, (mutual("a"), down("b")))
     assert unreachable(reading) == ("b",)
     assert view(reading, ("b",)).state == MUTUAL
+
+
+def test_left_out_addresses_are_judged_when_no_other_is_left() -> None:
+    """When the name leads to them alone, clients go there."""
+    assert view(Reading(AT, (mutual("b"),)), ("b",)).state == MUTUAL
+
+
+def test_an_address_that_answers_wrongly_is_not_unreachable() -> None:
+    """Clients get to it, so it is judged: an endpoint half of which doesn't speak MQTT is not clear."""
+    reading = Reading(AT, (mutual("a"), no_mqtt("b")))
+    assert unreachable(reading) == ()
+    assert view(reading).look is Look.MIXED
 
 
 @pytest.mark.parametrize(

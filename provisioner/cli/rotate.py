@@ -1,0 +1,41 @@
+"""``provisioner rotate``."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from provisioner.cli.options import JsonOption, NamesArgument, configuration_of, every_reading
+from provisioner.cli.output import err, print_json
+
+if TYPE_CHECKING:
+    from provisioner.ports import EventSink
+
+
+def rotate(
+    context: typer.Context,
+    names: NamesArgument = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing when there is nothing to do, as a cron job wants it.")
+    ] = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Renew what is due, switch in the maintenance window, and do nothing else; made for an hourly job.
+
+    Acts only on instances with unattended = true, and never changes the mode. Asks nothing.
+    """
+    from provisioner.cli.running import rotate_instances
+    from provisioner.model.outcome import Outcome
+    from provisioner.reporting.progress import Progress
+    from provisioner.reporting.result_json import overall, run_document
+    from provisioner.reporting.result_text import print_results
+
+    with Progress(err, every_reading=every_reading(context), idle=False) as progress:
+        sinks: list[EventSink] = [progress]
+        run, results = rotate_instances(configuration_of(context), names or (), sinks=sinks)
+    if json_output:
+        print_json(run_document(run, "rotate", results))
+    else:
+        told = [item for item in results if not quiet or item.outcome is not Outcome.UNCHANGED]
+        if told or not quiet:
+            print_results(err, told, none="Nothing to rotate: no instance has unattended = true.")
+    raise typer.Exit(overall(results).exit_code)

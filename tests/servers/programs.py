@@ -1,0 +1,89 @@
+"""The outside programs that tests want: what for, where Debian has them, and whether they are here.
+
+One row of ``PROGRAMS`` is all that a further program needs, besides a marker of its name in ``pyproject.toml``.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+# Debian puts servers where the search path of ordinary users does not lead.
+_MORE_PLACES = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program, and how to tell that it is the right one.
+
+    Attributes:
+        name: the executable; tests that want it carry the marker of this name.
+        purpose: what the tests do with it.
+        package: the Debian package that has it.
+        asked: the arguments with which it prints its version.
+        version: finds the major version in what it prints, as the first group.
+        least: the lowest major version that will do.
+        service: Debian's name of the service that comes with the package, None when none does.
+    """
+
+    name: str
+    purpose: str
+    package: str
+    asked: tuple[str, ...]
+    version: str
+    least: int
+    service: str | None = None
+
+    def lack(self) -> str:
+        """Return why the program can't be used, an empty text when it can."""
+        path = find(self.name)
+        if path is None:
+            return "not found"
+        done = subprocess.run([path, *self.asked], capture_output=True, text=True, check=False, timeout=30)
+        said = done.stdout + done.stderr
+        found = re.search(self.version, said)
+        if found is None:
+            return f"{path} is another program or can't be run"
+        return "" if int(found[1]) >= self.least else f"{path} is version {found[1]}, wanted is {self.least} or later"
+
+    def advice(self) -> str:
+        """Return how to get it."""
+        return f"apt-get install {self.package}, or set PROVISIONER_TEST_INSTALL=1"
+
+
+PROGRAMS = (
+    Program(
+        name="mosquitto",
+        purpose="the probe, the canary and whole runs against a broker that is not ours",
+        package="mosquitto",
+        asked=("-h",),
+        version=r"mosquitto version (\d+)",
+        least=2,
+        service="mosquitto",
+    ),
+    Program(
+        name="openssl",
+        purpose="the guide's recipe, a verifier and TLS servers that are not Python's",
+        package="openssl",
+        asked=("version",),
+        version=r"OpenSSL (\d+)",
+        least=3,
+    ),
+)
+
+
+def program(name: str) -> Program:
+    """Return the program of a name."""
+    return next(item for item in PROGRAMS if item.name == name)
+
+
+def find(executable: str) -> str | None:
+    """Return where an executable is, None when it is nowhere."""
+    places = [os.environ.get("PATH", os.defpath), *_MORE_PLACES]
+    return shutil.which(executable, path=os.pathsep.join(places))
+
+
+def nothing_left_out() -> bool:
+    """Tell whether a missing program is a failure, as it is wherever ``CI`` is set."""
+    return os.environ.get("CI", "") not in {"", "0", "false"}
