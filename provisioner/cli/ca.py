@@ -11,6 +11,7 @@ from provisioner.cli.help import App
 from provisioner.cli.options import JsonOption, configuration_of
 from provisioner.cli.output import out, print_json, write
 from provisioner.model.certificate import KeyType
+from provisioner.reporting.layout import print_next
 
 if TYPE_CHECKING:
     from provisioner.settings.conversion import LoadedSettings
@@ -55,6 +56,7 @@ def create(
 
     if (certificate is None) != (private_key is None):
         raise UsageError("--certificate and --private-key come together; nothing was changed", hint="name both")
+    configured = certificate is None
     if certificate is None or private_key is None:
         loaded = _loaded(context)
         found = loaded.authority()
@@ -93,7 +95,8 @@ def create(
     out.print(f"  certificate  {certificate}", highlight=False, soft_wrap=True)
     locked = "encrypted" if secret is not None else "NOT encrypted: keep this file where only this user can read it"
     out.print(f"  private key  {private_key} ({locked})", highlight=False, soft_wrap=True)
-    out.print("Next: provisioner ca show --bundle > devices-trust.pem, for every device", highlight=False)
+    bundle = "provisioner ca show --bundle > devices-trust.pem, for every device"
+    print_next(out, bundle if configured else "name both files in [authority], if this is to sign server certificates")
 
 
 @app.command()

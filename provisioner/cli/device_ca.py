@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provisioner.cli.asking import confirm, known_passphrase
+from provisioner.cli.help import App
 from provisioner.cli.options import JsonOption, NameArgument, configuration_of
 from provisioner.cli.output import out, print_json
 from provisioner.errors import UsageError
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
     from provisioner.model.instance import DeviceCA
     from provisioner.runs.device_cas import Change, Registrar
 
-app = typer.Typer(
-    help="The device CAs of an instance: who signs the certificates that devices log in with.", no_args_is_help=True
-)
+app = App(help="The device CAs of an instance: who signs the certificates that devices log in with.")
 
 SerialArgument = Annotated[str, typer.Argument(metavar="SERIAL", help="The CA's serial number, as listed.")]
 _LONGEST_NAME = 64
@@ -100,7 +99,7 @@ def deactivate(
     def approve(found: "DeviceCA") -> None:
         question = (
             f"{name}: from then on new logins of devices are refused whose certificates were signed by device CA "
-            f"{found.name} ({found.serial})."
+            f"{found.name} ({found.serial}).\nRefuse them from now on?"
         )
         confirm(question, assume_yes=yes, what_for="refusing devices")
 

@@ -62,12 +62,9 @@ class Authority:
         try:
             return pem.certificates(self._certificate_path, "a CA certificate")
         except UnusableError as error:
-            if not isinstance(error.__cause__, FileNotFoundError):
-                raise
-        raise UnusableError(
-            f"{self._certificate_path}: there is no CA certificate yet; nothing was changed",
-            hint="provisioner ca create makes one; authority.certificate names it",
-        )
+            if isinstance(error.__cause__, FileNotFoundError):
+                error.hint = "provisioner ca create makes one; authority.certificate names it"
+            raise
 
     @property
     def certificate(self) -> x509.Certificate:

@@ -8,7 +8,7 @@ from provisioner.model.desired import Desired
 from provisioner.model.instance import DeviceCA
 from provisioner.planning.device_cas import expired, lets_in
 from provisioner.planning.observed import DeviceCAs
-from provisioner.reporting.cleaning import clean
+from provisioner.reporting.layout import print_item, print_items
 from provisioner.runs.device_cas import Change
 
 SCHEMA = "provisioner.device-ca/1"
@@ -35,22 +35,19 @@ def change_document(command: str, desired: Desired, change: Change, at: datetime
 
 def print_listing(console: Console, desired: Desired, seen: DeviceCAs, at: datetime) -> None:
     """Print the registered CAs, each with what it means for devices."""
-    console.print(f"[bold]{clean(desired.name)}[/bold]  {clean(desired.id)} in {desired.region}", highlight=False)
+    print_item(console, desired.name, f"{desired.id} in {desired.region}", style="bold")
     for item in seen.registered:
         status = "active" if item.active else "INACTIVE"
         rows = [("serial", item.serial), ("status", status), ("valid", _validity(item, at))]
         chains = _chains(item, seen)
         if chains is not None:
             rows.append(("canary", "its certificate chains to this CA" if chains else "not signed by this CA"))
-        console.print(f"  {clean(item.name) or '(no name)'}", highlight=False, soft_wrap=True)
-        for label, value in rows:
-            console.print(f"    {label:<8}{clean(value)}", highlight=False, soft_wrap=True)
+        print_item(console, "", item.name or "(no name)", indent=2)
+        print_items(console, rows, indent=4, width=6)
     if not any(lets_in(item, at) for item in seen.registered):
         count = len(seen.registered)
-        console.print(
-            f"  no active device CA in date ({count} registered): with mutual authentication", highlight=False
-        )
-        console.print("  no device can log in", highlight=False)
+        lockout = f"no active device CA in date ({count} registered): with mutual authentication no device can log in"
+        print_item(console, "", lockout, indent=2)
 
 
 def _head(command: str, desired: Desired) -> dict[str, object]:

@@ -12,6 +12,7 @@ from rich.text import Text
 from provisioner.reporting.cleaning import printable
 
 _NARROWEST = 30
+_COMMAND = "provisioner "
 
 
 def print_item(
@@ -41,8 +42,11 @@ def print_items(console: Console, items: Iterable[tuple[str, str]], *, indent: i
 
 
 def print_next(console: Console, hint: str, *, indent: int = 0) -> None:
-    """Print the next command or check, whole and on one line."""
-    console.print(Text(f"{' ' * indent}Next: {printable(hint)}"), highlight=False, soft_wrap=True)
+    """Print the next command or check; one that holds a command is one line, whole, because a person copies it."""
+    if _COMMAND in hint:
+        console.print(Text(f"{' ' * indent}Next: {printable(hint)}"), highlight=False, soft_wrap=True)
+    else:
+        print_item(console, "Next:", hint, indent=indent, gap=1)
 
 
 def _lines(console: Console, text: str, taken: int) -> list[Text]:

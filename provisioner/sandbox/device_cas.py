@@ -2,7 +2,7 @@
 
 Documented: a registration code goes into a validation certificate that the CA signs; a registered CA is active; serial
 numbers are unique, and since March 2026 a CA is registered with one instance per region; the codes of errors. Their
-HTTP statuses are those of the newest page that has them. What a page leaves open is marked as assumed.
+HTTP statuses are those of the newest page that has them. What a page leaves open is marked as "assumed".
 """
 
 import threading
@@ -43,8 +43,8 @@ class DeviceCAs:
     Args:
         settings: the sandbox's.
         machines: the instances.
-        device_ca_pem: the device CA that instances begin with; assumed: registered when several instances could still
-            share one.
+        device_ca_pem: the device CA that instances begin with; assumed: several instances share it still, if they did
+            before that was ended.
     """
 
     def __init__(self, settings: SandboxSettings, machines: Mapping[str, Machine], device_ca_pem: str) -> None:
@@ -166,7 +166,7 @@ def _certificate(pem: str) -> x509.Certificate:
 
 
 def _require_ca(ca: x509.Certificate) -> None:
-    """Refuse what is no CA, and, assumed, what has expired or has too long a serial number."""
+    """Refuse what is no CA; assumed: a CA that has expired or whose serial number is too long is refused."""
     try:
         constraints = ca.extensions.get_extension_for_class(x509.BasicConstraints).value
     except x509.ExtensionNotFound:
@@ -179,7 +179,7 @@ def _require_ca(ca: x509.Certificate) -> None:
 
 
 def _require_signed(verification: x509.Certificate, ca: x509.Certificate) -> None:
-    """Refuse a proof that the CA did not sign, or, assumed, that is not within its dates."""
+    """Refuse a proof that the CA did not sign; assumed: one that is not within its dates is refused too."""
     try:
         verification.verify_directly_issued_by(ca)
     except (*_UNREADABLE, InvalidSignature):
@@ -203,7 +203,7 @@ def _device_ca(name: str, pem: str) -> DeviceCA:
 
 
 def _serial(certificate: x509.Certificate) -> str:
-    """Return the text for a serial number; assumed: hexadecimal in whole bytes, as the example's leading zeros hint."""
+    """Return a serial number's text; assumed: it is hexadecimal in whole bytes, as zeros in front of examples hint."""
     digits = f"{certificate.serial_number:x}"
     return digits.zfill(len(digits) + len(digits) % 2)
 

@@ -85,7 +85,7 @@ class Machine:
             self.listener.close()
 
     def device_cas_changed(self) -> None:
-        """Let other devices in from the next connection on; assumed: without a restart of the instance.
+        """Let other devices in from the next connection on; assumed: a changed CA restarts nothing.
 
         A listener that can't do that while it serves is stopped and started, which drops its clients.
         """

@@ -16,7 +16,7 @@ import pytest
 from tests.documents import readme
 
 _PORT = "8701"
-_ASKING = {"apply", "rollback", "resume"}
+_ASKING = ("apply", "rollback", "resume", "deactivate")
 
 
 @pytest.fixture
@@ -78,6 +78,5 @@ def _expected(line: str) -> int:
 
 
 def _answered(line: str) -> str:
-    words = line.split()
-    asks = words[0] == "provisioner" and words[1] in _ASKING
-    return line.replace(words[1], f"{words[1]} --yes", 1) if asks else line
+    asking = next((verb for verb in _ASKING if f" {verb} " in f"{line.partition('#')[0]} "), None)
+    return line.replace(asking, f"{asking} --yes", 1) if asking else line

@@ -113,7 +113,7 @@ def test_files_that_are_missing_are_named(tmp_path: Path) -> None:
 
     assert (refusal(lambda: Authority(path).chain), refusal(lambda: Authority(made.certificate_path, path).key)) == (
         (
-            f"{path}: there is no CA certificate yet; nothing was changed",
+            f"{path}: a CA certificate can't be read: {reason}; nothing was changed",
             "provisioner ca create makes one; authority.certificate names it",
         ),
         (f"{path}: the CA's private key can't be read: {reason}; nothing was changed", hint),

@@ -47,7 +47,12 @@ def test_a_command_is_never_broken() -> None:
     console, shown = printed(terminal=True)
     command = "provisioner apply a-rather-long-name --unsafe-replace-foreign"
     print_next(console, command)
-    assert shown.getvalue() == f"Next: {command}\n"
+    print_next(console, "check the endpoint's name and this machine's DNS", indent=2)
+    assert shown.getvalue().splitlines() == [
+        f"Next: {command}",
+        "  Next: check the endpoint's name and ",
+        "        this machine's DNS",
+    ]
 
 
 def test_text_from_outside_can_neither_control_nor_mark_up() -> None:
