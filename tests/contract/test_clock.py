@@ -34,7 +34,11 @@ def timed(request: pytest.FixtureRequest) -> Iterator[Timed]:
         yield Timed(fake, lambda: fake.sleepers.append(stop))
         return
     before = signal.signal(signal.SIGALRM, stop)
-    yield Timed(SystemClock(), lambda: signal.setitimer(signal.ITIMER_REAL, 0.05) and None)
+
+    def interrupt() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+
+    yield Timed(SystemClock(), interrupt)
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from provisioner.errors import UnusableError
 from provisioner.model.certificate import (
     AuthorityFacts,
     DistinguishedName,
@@ -21,12 +22,14 @@ from provisioner.model.desired import Wanted
 from provisioner.model.secret import Secret
 from provisioner.ports import Clock
 
+_AUTHORITY_LIFETIME = timedelta(days=3650)
+
 
 def leaf_of(der: bytes, specification: Specification, now: datetime) -> Leaf:
     """Return a leaf that satisfies the specification, made now."""
     return Leaf(
         sha256=hashlib.sha256(der).hexdigest(),
-        serial=int.from_bytes(der[:8].ljust(8, b"1")),
+        serial=int.from_bytes(hashlib.sha256(der).digest()[:8]),
         subject=str(specification.subject),
         name=specification.subject,
         issuer="CN=Fake CA",
@@ -67,7 +70,7 @@ class FakePki:
             issuer=f"CN={self._name}",
             dns_names=(),
             not_before=self._clock.now() - timedelta(days=1),
-            not_after=self._clock.now() + timedelta(days=3650),
+            not_after=self._clock.now() + _AUTHORITY_LIFETIME,
             key="ec-p256",
             profile=None,
             is_ca=True,
@@ -80,6 +83,8 @@ class FakePki:
 
     def issuers(self, chain: tuple[bytes, ...]) -> frozenset[str]:
         """Return who signed a chain: this authority, or the name in the leaf."""
+        if not chain or any(item not in self.known for item in chain):
+            return frozenset()
         return frozenset({self._name if self.signed(chain[0]) else self.known[chain[0]].issuer})
 
     def signed(self, certificate_der: bytes) -> bool:
@@ -90,9 +95,12 @@ class FakePki:
         """Make a certificate of the specification, or take in the files."""
         if not isinstance(wanted, Specification):
             assert self.in_files is not None
-            self.issued.append((wanted.name, self.in_files))
+            if (wanted.name, self.in_files) not in self.issued:
+                self.issued.append((wanted.name, self.in_files))
             return self.known[self.in_files]
         specification = wanted
+        if specification.valid_for > _AUTHORITY_LIFETIME:
+            raise UnusableError(f"certificate {wanted.name}: it would be valid longer, its authority only until then")
         der = f"{self._name} {specification.name} {len(self._signed)}".encode()
         self._signed.add(der)
         leaf = leaf_of(der, specification, self._clock.now())
@@ -121,7 +129,10 @@ class FakePki:
 
     def read(self, certificate_der: bytes) -> Leaf:
         """Return what is known of a certificate."""
-        return self.known[certificate_der]
+        try:
+            return self.known[certificate_der]
+        except KeyError:
+            raise UnusableError("a certificate could not be parsed") from None
 
     def chains_to(self, chain_pem: str, ca_pem: str) -> bool:
         """Tell what the test wants to be true of the canary and every device CA."""
@@ -143,6 +154,7 @@ class FakePki:
 
     def private_key_pem(self, certificate_name: str, sha256: str) -> Secret:
         """Return a pretended key."""
+        self.der(certificate_name, sha256)
         return Secret(f"key of {certificate_name} {sha256}")
 
     def now(self) -> datetime:
@@ -160,9 +172,13 @@ class FakePki:
 
     def files(self, certificate_name: str, sha256: str) -> MaterialFiles:
         """Return pretended files."""
+        self.der(certificate_name, sha256)
         folder = Path(certificate_name) / sha256[:16]
         return MaterialFiles(folder / "chain.pem", folder / "private-key.pem")
 
     def der(self, certificate_name: str, sha256: str) -> bytes:
         """Return the bytes of a kept leaf."""
-        return next(der for name, der in self.issued if name == certificate_name and self.known[der].sha256 == sha256)
+        for name, der in self.issued:
+            if name == certificate_name and self.known[der].sha256 == sha256:
+                return der
+        raise UnusableError(f"{certificate_name}: {sha256[:16]} is not in the key store")

@@ -18,8 +18,9 @@ class FakeRehearsal:
     ) -> tuple[RehearsedSession, ...]:
         """Return one session for each name and version of TLS."""
         self.rehearsed.append(files)
+        shown = self.client_certificate and bool(device_cas_pem)
         return tuple(
-            RehearsedSession(name, version, self.failure, self.strict_failure, self.client_certificate)
+            RehearsedSession(name, version, self.failure, self.strict_failure, shown)
             for name in names
             for version in ("TLSv1.2", "TLSv1.3")
         )

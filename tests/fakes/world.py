@@ -31,6 +31,14 @@ ALIBABA = b"the default certificate"
 ADDRESS = "192.0.2.10"
 INSTANCE = "mqtt-1"
 CANARY = b"the canary's certificate"
+DEVICE_CA = DeviceCA(
+    "01",
+    "devices",
+    active=True,
+    valid_from=None,
+    valid_until=None,
+    certificate_pem=ssl.DER_cert_to_PEM_cert(b"the devices' CA"),
+)
 
 
 @dataclass(slots=True)
@@ -72,7 +80,7 @@ class World:
     requests: list[EndpointState] = field(default_factory=list)
     restarts: int = 0
     calls: list[str] = field(default_factory=list)
-    device_cas: tuple[DeviceCA, ...] = (DeviceCA("01", "devices", active=True, valid_from=None, valid_until=None),)
+    device_cas: tuple[DeviceCA, ...] = (DEVICE_CA,)
     device_cas_error: ServiceError | None = None
     directory_error: ServiceError | None = None
     on_request: Callable[[], None] | None = None
