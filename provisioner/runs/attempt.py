@@ -193,4 +193,4 @@ class Attempt:
     def _take_up_rollback(self, intent: Intent) -> InstanceResult:
         if intent.attempts < MOST_ATTEMPTS and self.watcher.came_to_nothing(intent):
             return self.undoer.repeat(intent, "the request of an earlier rollback was not seen to act")
-        return self.undoer.finish(intent, self.changer.follow(intent))
+        return self.undoer.finish(intent, self.changer.follow(intent), taken_up=True)

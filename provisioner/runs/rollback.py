@@ -69,7 +69,7 @@ class Rollback:
         journal.tell(EventKind.ROLLING_BACK, f"rolling back to {describe_target(target)}, as asked")
         intent = journal.open_intent()
         if intent is not None and _goes_to(intent, target) and not watcher.came_to_nothing(intent):
-            return undoer.finish(journal.take_over(intent), self._attempt.changer.follow(intent))
+            return undoer.finish(journal.take_over(intent), self._attempt.changer.follow(intent), taken_up=True)
         left_out = intent.left_out if intent else ()
         if intent is not None:
             self._let_act(intent)

@@ -73,13 +73,23 @@ class Undoer:
             return self.not_sent(seen, f"{why}; the rollback's request failed: {error.message}")
         return self.finish(intent, watched, cut_off=self._outage(seen, watched))
 
-    def finish(self, intent: Intent, watched: Watched, cut_off: float | None = None) -> InstanceResult:
+    def finish(
+        self, intent: Intent, watched: Watched, cut_off: float | None = None, *, taken_up: bool = False
+    ) -> InstanceResult:
         """Return how a rollback ended, repeating a request without effect once.
 
         The hold comes before the record of the request is closed: killed in between, nothing is tried again. The
         history has the state gone back to as the one before, so that a further rollback finds itself there.
+
+        Args:
+            intent: of the rollback.
+            watched: the wait for its effect.
+            cut_off: seconds that clients were cut off, when more than the wait knows.
+            taken_up: an earlier run was to send the request, and nobody knows whether it did. An endpoint that was down
+                before, and is down still, then counts as without effect.
         """
-        if watched.ending is Ending.UNSEEN:
+        still_down = taken_up and intent.previous is None and watched.ending is Ending.DOWN_IN_SERVICE
+        if still_down or watched.ending is Ending.UNSEEN:
             self._journal.mark_looked_through(intent)
             if intent.attempts < MOST_ATTEMPTS:
                 return self.repeat(intent, "the rollback's request had no effect", seen=watched)

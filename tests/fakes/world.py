@@ -61,6 +61,7 @@ class World:
     ``lost_request``; then everything works.
 
     A request is acted on ``delay`` seconds after it was accepted; ``busy_at_once`` shows in the status until then.
+    ``tells`` is whether the status shows a restart.
     ``elsewhere`` says what single addresses show instead: another state, or ``silent``, ``unreachable``, ``no_mqtt``;
     ``glitches`` what the next probes meet, one each; ``unresolved`` how many of the next resolutions fail.
     ``device_verdicts`` says how device sessions end in a mode.
@@ -72,6 +73,7 @@ class World:
     restart: float = 60.0
     delay: float = 0.0
     busy_at_once: bool = False
+    tells: bool = True
     attended: bool = False
     edition: int = Edition.PLATINUM
     status: int = Status.IN_SERVICE
@@ -138,8 +140,8 @@ class World:
         self._accepted = (self.clock.monotonic() + self.delay, target, effect)
         self.status = Status.UPGRADING if self.busy_at_once else self.status
 
-    def act(self, target: EndpointState, effect: str = "works") -> None:
-        """Let the endpoint restart into what the effect makes of the target."""
+    def act(self, target: EndpointState, effect: str = "works", since: float | None = None) -> None:
+        """Let the endpoint restart, from now on or since a while, into what the effect makes of the target."""
         if effect == "no_effect":
             return
         wanted = Shown(ALIBABA, mutual=False)
@@ -154,10 +156,10 @@ class World:
             "reverts": self.shown,
         }.get(effect, wanted)
         self.restarts += 1
-        self.status = Status.UPGRADING
+        self.status = Status.UPGRADING if self.tells else self.status
         self.shown = Shown(self.shown.der, self.shown.mutual, up=False)
         self._next = (after, Status.UPGRADING if effect == "stuck" else Status.IN_SERVICE)
-        self._ready_at = self.clock.monotonic() + self.restart
+        self._ready_at = (self.clock.monotonic() if since is None else since) + self.restart
 
     def resolve(self, endpoint: Endpoint) -> tuple[str, ...]:
         """Return the addresses."""
@@ -218,8 +220,8 @@ class World:
     def move(self) -> None:
         """Let what is due by now happen."""
         if self._accepted is not None and self.clock.monotonic() >= self._accepted[0]:
-            (_, target, effect), self._accepted = self._accepted, None
-            self.act(target, effect)
+            (since, target, effect), self._accepted = self._accepted, None
+            self.act(target, effect, since)
         if self._ready_at is not None and self.clock.monotonic() >= self._ready_at and self._next is not None:
             (self.shown, self.status), self._ready_at, self._next = self._next, None, None
 
