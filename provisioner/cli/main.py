@@ -31,6 +31,7 @@ from provisioner.cli.output import err, give_up, print_json
 from provisioner.cli.signals import Interruptions
 from provisioner.errors import OutputError, ProvisionerError
 from provisioner.reporting.layout import print_item, print_next
+from provisioner.runs.system_clock import SystemClock
 
 # Typer brings a click of its own, whose exceptions have no public name.
 _ClickError = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
@@ -94,7 +95,7 @@ def root(
 
 def run() -> NoReturn:
     """Run the command line and exit; every error ends in one message and an exit code."""
-    interruptions = Interruptions()
+    interruptions = Interruptions(SystemClock())
     interruptions.begin()
     _open_streams()
     try:

@@ -106,7 +106,7 @@ def test_status_tells_what_differs_and_what_is_on_hold(cloud: Cloud) -> None:
         None,
     )
     words = cloud.run("status").out
-    assert [fact for fact in (hold["reason"], "expected rsa-2048", "rolled_back") if fact not in words] == []
+    assert [fact for fact in (hold["reason"], "expected rsa-2048", "rolled back") if fact not in words] == []
 
 
 def test_status_tells_an_open_request(cloud: Cloud) -> None:
