@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import sys
 from dataclasses import dataclass
 from io import TextIOWrapper
@@ -29,8 +28,10 @@ from provisioner.cli import (
 )
 from provisioner.cli.help import App
 from provisioner.cli.output import err, give_up, print_json
+from provisioner.cli.signals import Interruptions
 from provisioner.errors import OutputError, ProvisionerError
 from provisioner.reporting.layout import print_item, print_next
+from provisioner.runs.system_clock import SystemClock
 
 # Typer brings a click of its own, whose exceptions have no public name.
 _ClickError = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
@@ -94,14 +95,14 @@ def root(
 
 def run() -> NoReturn:
     """Run the command line and exit; every error ends in one message and an exit code."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interruptions = Interruptions(SystemClock())
+    interruptions.begin()
     _open_streams()
     try:
         code = _run(sys.argv[1:])
     except KeyboardInterrupt:  # once more, while the first one was being told
         code = _interrupted(as_json="--json" in sys.argv)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # it is ending already; the exit code stands
+    interruptions.end()
     sys.exit(code)
 
 

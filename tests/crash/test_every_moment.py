@@ -125,7 +125,7 @@ def test_rollback_after_a_killed_first_switch_ends_one_way_on_hold(cloud: Cloud)
 
 @clouds
 def test_rollback_after_a_killed_rotation_ends_with_the_certificate_before(cloud: Cloud) -> None:
-    """Once the rotation was asked for, the way back is the first certificate; it is requested only where it is needed."""
+    """Once the rotation was asked for, the way back is the first certificate, requested only where needed."""
     moments = Moments(mortal.rotation, mortal.apply, cloud=cloud)
     assert moments.ends(mortal.rollback) == {
         ("converged", "one-way", 1, 0, True),  # nothing was recorded yet: back from the first certificate

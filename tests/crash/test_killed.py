@@ -38,6 +38,7 @@ def test_a_switch_without_an_effect_is_asked_for_again(cloud: Cloud) -> None:
 @pytest.mark.parametrize(
     ("command", "begun", "mode", "asked"),
     [(RESUME, LOOKING, "mutual", SWITCHED), (ROLLBACK, TAKING_BACK, "one_way", UNDONE)],
+    ids=["resume", "rollback"],
 )
 def test_a_switch_that_acts_after_the_kill_is_seen(
     cloud: Cloud, command: tuple[str, ...], begun: str, mode: str, asked: Requests

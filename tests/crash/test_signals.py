@@ -46,13 +46,12 @@ def test_a_signal_while_the_cloud_withholds_an_answer(cloud: Cloud, moment: str,
 
 
 def test_an_impatient_person(cloud: Cloud) -> None:
-    """Ctrl-C again and again ends in one message too, and what was requested stays recorded."""
+    """Ctrl-C pressed over and over is Ctrl-C pressed once."""
     process = start_until(cloud, "switch-down")
-    while process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.005)
-    done = ended(process)
-    assert (done.code, done.out, "Traceback" in done.err) == (130, "", False), done.err
+    for _ in range(20):
+        process.send_signal(signal.SIGINT)  # to a process that has ended it does nothing
+        time.sleep(0.02)
+    _require_told(ended(process), RESUMABLE, "provisioner resume prod")
     cloud.configure(waiting=QUICK)
     require_end(cloud, cloud.run(*RESUME, "--json"), 0, "mutual", SWITCHED)
 
