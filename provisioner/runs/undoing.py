@@ -71,13 +71,22 @@ class Undoer:
             )
         except ServiceError as error:
             return self.not_sent(seen, f"{why}; the rollback's request failed: {error.message}")
-        return self.finish(intent, watched, cut_off=self._outage(seen, watched))
+        first = intent.attempts == 1 and not commanded
+        return self.finish(intent, watched, self._outage(seen, watched), why=why if first else "")
 
-    def finish(self, intent: Intent, watched: Watched, cut_off: float | None = None) -> InstanceResult:
+    def finish(
+        self, intent: Intent, watched: Watched, cut_off: float | None = None, *, why: str = ""
+    ) -> InstanceResult:
         """Return how a rollback ended, repeating a request without effect once.
 
         The hold comes before the record of the request is closed: killed in between, nothing is tried again. The
         history has the state gone back to as the one before, so that a further rollback finds itself there.
+
+        Args:
+            intent: what was asked for.
+            watched: how the wait for it ended.
+            cut_off: seconds that clients were cut off in all.
+            why: what led to the rollback, where this run knows.
         """
         if watched.ending is Ending.UNSEEN:
             self._journal.mark_looked_through(intent)
@@ -85,14 +94,15 @@ class Undoer:
                 return self.repeat(intent, "the rollback's request had no effect", seen=watched)
         if watched.ending is not Ending.SETTLED:
             return self.broken(watched, f"the rollback to {describe_target(intent.target)} did not succeed", cut_off)
-        self.hold(f"rolled back to {describe_target(intent.target)}")
+        because = f", because {why}" if why else ""
+        self.hold(f"rolled back to {describe_target(intent.target)}{because}")
         self._journal.verified(intent.target, intent.target)
         outcome = Outcome.CONVERGED if intent.commanded else Outcome.ROLLED_BACK
         return results.ended(
             self._desired,
             outcome,
             watched,
-            f"rolled back, verified; {results.now_words(watched.view)}; on hold",
+            f"rolled back, verified; {results.now_words(watched.view)}; on hold{because}",
             hint=f"find out why, then: provisioner apply {self._desired.name} --release",
             identifier=intent.target.identifier,
             outage=cut_off,
