@@ -71,10 +71,17 @@ class Undoer:
             )
         except ServiceError as error:
             return self.not_sent(seen, f"{why}; the rollback's request failed: {error.message}")
-        return self.finish(intent, watched, cut_off=self._outage(seen, watched))
+        first = intent.attempts == 1 and not commanded
+        return self.finish(intent, watched, self._outage(seen, watched), why=why if first else "")
 
     def finish(
-        self, intent: Intent, watched: Watched, cut_off: float | None = None, *, taken_up: bool = False
+        self,
+        intent: Intent,
+        watched: Watched,
+        cut_off: float | None = None,
+        *,
+        why: str = "",
+        taken_up: bool = False,
     ) -> InstanceResult:
         """Return how a rollback ended, repeating a request without effect once.
 
@@ -85,6 +92,7 @@ class Undoer:
             intent: of the rollback.
             watched: the wait for its effect.
             cut_off: seconds that clients were cut off, when more than the wait knows.
+            why: what led to the rollback, where this run knows.
             taken_up: an earlier run was to send the request, and nobody knows whether it did. An endpoint that was down
                 before, and is down still, then counts as without effect.
         """
@@ -95,14 +103,15 @@ class Undoer:
                 return self.repeat(intent, "the rollback's request had no effect", seen=watched)
         if watched.ending is not Ending.SETTLED:
             return self.broken(watched, f"the rollback to {describe_target(intent.target)} did not succeed", cut_off)
-        self.hold(f"rolled back to {describe_target(intent.target)}")
+        because = f", because {why}" if why else ""
+        self.hold(f"rolled back to {describe_target(intent.target)}{because}")
         self._journal.verified(intent.target, intent.target)
         outcome = Outcome.CONVERGED if intent.commanded else Outcome.ROLLED_BACK
         return results.ended(
             self._desired,
             outcome,
             watched,
-            f"rolled back, verified; {results.now_words(watched.view)}; on hold",
+            f"rolled back, verified; {results.now_words(watched.view)}; on hold{because}",
             hint=f"find out why, then: provisioner apply {self._desired.name} --release",
             identifier=intent.target.identifier,
             outage=cut_off,

@@ -85,7 +85,7 @@ def _converse(master: int, typed: bytes) -> str:
         except OSError:  # the other side is closed
             break
         shown += part
-        if b"Go on?" in shown and not asked:
+        if b"[y/N]" in shown and not asked:
             asked = True
             os.write(master, typed)
     return shown.decode()

@@ -108,7 +108,7 @@ def test_a_certificate_that_will_not_do_is_refused_at_once(tmp_path: Path) -> No
             CERTIFICATE_HINT,
         ),
         (
-            f"{missing}: there is no CA certificate yet; nothing was changed",
+            f"{missing}: a CA certificate can't be read: No such file or directory; nothing was changed",
             CERTIFICATE_HINT,
         ),
     ]
