@@ -154,7 +154,7 @@ def sm2_refused(path: Path, what: str) -> UnusableError:
     """Return the refusal of SM2."""
     return UnusableError(
         f"{path}: {what} uses SM2, which this tool does not support; nothing was changed",
-        hint="use RSA or EC; provisioner ca create makes an authority of one of these",
+        hint="use a certificate and a key of RSA or EC",
     )
 
 

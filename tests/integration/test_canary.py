@@ -296,6 +296,5 @@ def test_unusable_files_are_refused_before_anything_is_tried(canary: Canary, spo
     with pytest.raises(UnusableError) as caught:
         PahoCanary(device, [tls.CERTIFICATES.root_pem])
 
-    assert caught.value.message.startswith(
-        f"{device.certificate}, {device.private_key}: the canary's certificate can't"
-    )
+    assert caught.value.message.startswith(f"{getattr(device, spoilt)}: the canary's {spoilt.replace('_', ' ')} ")
+    assert caught.value.hint == f"check canary.{spoilt}"

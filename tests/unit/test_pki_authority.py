@@ -31,7 +31,7 @@ from tests.fakes.authorities import (
 )
 from tests.fakes.clock import START
 
-SM2_HINT = "use RSA or EC; provisioner ca create makes an authority of one of these"
+SM2_HINT = "use a certificate and a key of RSA or EC"
 CERTIFICATE_HINT = "check that {path} begins with -----BEGIN CERTIFICATE-----"
 READ_HINT = "check that {path} exists and that this user may read it"
 TEXT_HINT = "openssl x509 -in {path} -noout -text"
