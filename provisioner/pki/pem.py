@@ -152,8 +152,10 @@ def names_sm2(reason: str) -> bool:
 
 def sm2_refused(path: Path, what: str) -> UnusableError:
     """Return the refusal of SM2."""
-    message = f"{path}: {what} uses SM2, which this tool does not support; nothing was changed"
-    return UnusableError(message, hint="use RSA or EC")
+    return UnusableError(
+        f"{path}: {what} uses SM2, which this tool does not support; nothing was changed",
+        hint="use a certificate and a key of RSA or EC",
+    )
 
 
 def _unreadable(der: bytes, path: Path, what: str) -> UnusableError:

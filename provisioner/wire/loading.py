@@ -69,6 +69,5 @@ def _at_fault(certificate: Path, private_key: Path, problem: str) -> tuple[Path,
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(certificate)
     except OSError:
         return certificate, "the canary's certificate is malformed or no PEM certificate", "canary.certificate"
-    if b"ENCRYPTED" in path.read_bytes():
-        return path, f"{what} is encrypted, and its password is missing or wrong", "canary.private_key_password"
-    return path, f"{what} can't be used: {problem}", key
+    about_password = "password" in problem
+    return path, f"{what} can't be used: {problem}", f"{key}_password" if about_password else key

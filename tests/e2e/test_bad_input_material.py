@@ -135,12 +135,13 @@ def test_an_encrypted_canary_key_needs_its_password(cloud: Cloud, monkeypatch: p
     good = _made(cloud, "good")
     _use(cloud, "device/device", good)
     write_key(root / "device" / "device.key", good.key, b"right-password")
-    words = "the canary's private key is encrypted, and its password is missing or wrong"
-    _refused(cloud, 5, words, "Next: check canary.private_key_password")
+    words = "the canary's private key can't be used: "
+    next_step = "Next: check canary.private_key_password"
+    _refused(cloud, 5, f"{words}the key is encrypted and no password is configured", next_step)
     reference = 'private_key = "device/device.key", private_key_password = { env = "DEVICE_PW" }'
     cloud.edit('private_key = "device/device.key"', reference)
     monkeypatch.setenv("DEVICE_PW", "wrong-password")
-    _refused(cloud, 5, words)
+    _refused(cloud, 5, f"{words}the key's password is wrong", next_step)
 
 
 @pytest.mark.parametrize(
@@ -203,9 +204,9 @@ def test_sm2_is_refused_by_name(cloud: Cloud) -> None:
     assert isinstance(good.key, ec.EllipticCurvePrivateKey)
     der = good.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     (root / "ca/ca.key").write_text(_pem("PRIVATE KEY", as_sm2(der)), encoding="ascii")
-    _refused(cloud, 5, "the CA's private key uses SM2", "Next: use RSA or EC")
+    _refused(cloud, 5, "the CA's private key uses SM2", "Next: use a certificate and a key of RSA or EC")
     (root / "ca/ca.crt").write_text(_pem("CERTIFICATE", as_sm2(good.der)), encoding="ascii")
-    _refused(cloud, 5, "a CA certificate uses SM2", "Next: use RSA or EC")
+    _refused(cloud, 5, "a CA certificate uses SM2", "Next: use a certificate and a key of RSA or EC")
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ SMALL_KEY = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # no
 KEYS: dict[str, Key] = {"rsa": RSA_KEY, "p256": p256(), "p384": p384()}
 NOT_CRITICAL: Extension = (x509.BasicConstraints(ca=True, path_length=None), False)
 NAMED = names("*.mqtt.aliyuncs.com")
+PASSWORD = "canary.private_key_password"
 NO_ISSUER = (
     "no trusted CA signed the certificate, or an intermediate is missing (20: unable to get local issuer certificate)"
 )
@@ -393,20 +394,16 @@ LOCKED = "the canary's private key is encrypted, and its password is missing or 
 
 
 @pytest.mark.parametrize(
-    ("kind", "problem", "keys"),
+    ("kind", "problem", "key"),
     [
-        ("missing", "the canary's private key can't be read: no such file or directory", "canary.private_key"),
-        ("no password", LOCKED, "canary.private_key_password"),
-        ("wrong password", LOCKED, "canary.private_key_password"),
-        ("overlong password", LOCKED, "canary.private_key_password"),
-        (
-            "another key",
-            "the canary's private key does not belong to {certificate}",
-            "canary.private_key and canary.certificate",
-        ),
+        ("missing", "can't be read: no such file or directory", "canary.private_key"),
+        ("no password", "can't be used: the key is encrypted and no password is configured", PASSWORD),
+        ("wrong password", "can't be used: the key's password is wrong", PASSWORD),
+        ("overlong password", "can't be used: the key's password is too long", PASSWORD),
+        ("another key", "does not belong to {certificate}", "canary.private_key and canary.certificate"),
     ],
 )
-def test_a_canary_that_cannot_be_used_is_refused_at_once(stage: Theatre, kind: str, problem: str, keys: str) -> None:
+def test_a_canary_that_cannot_be_used_is_refused_at_once(stage: Theatre, kind: str, problem: str, key: str) -> None:
     """The canary is configured material: what is wrong with it is told before anything is rehearsed."""
     ca = stage.ca("ca")
     device = stage.canary(stage.device(ca), key=ca if kind == "another key" else None, password=b"right")
@@ -417,8 +414,9 @@ def test_a_canary_that_cannot_be_used_is_refused_at_once(stage: Theatre, kind: s
 
     got = refusal(lambda: LoopbackRehearsal([ca.pem], changed))
 
-    told = problem.format(certificate=device.certificate)
-    assert got == (f"{device.private_key}: {told}; nothing was changed", f"check {keys}")
+    words = problem.format(certificate=device.certificate)
+    message = f"{device.private_key}: the canary's private key {words}; nothing was changed"
+    assert got == (message, f"check {key}")
 
 
 @pytest.mark.parametrize("text", ["", "hello", "ü", "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"])

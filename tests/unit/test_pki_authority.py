@@ -32,6 +32,7 @@ from tests.fakes.authorities import (
 )
 from tests.fakes.clock import START
 
+SM2_HINT = "use a certificate and a key of RSA or EC"
 CERTIFICATE_HINT = "check that {path} begins with -----BEGIN CERTIFICATE-----"
 READ_HINT = "check that {path} exists and that this user may read it"
 TEXT_HINT = "openssl x509 -in {path} -noout -text"
@@ -81,7 +82,7 @@ def odd_certificate(folder: Path, kind: str) -> bytes:
         ("second one bad", "a CA certificate is malformed", TEXT_HINT),
         ("no such version", "a CA certificate is malformed", TEXT_HINT),
         ("same extension twice", "a CA certificate is malformed", TEXT_HINT),
-        ("SM2", "a CA certificate uses SM2, which this tool does not support", "use RSA or EC"),
+        ("SM2", "a CA certificate uses SM2, which this tool does not support", SM2_HINT),
     ],
 )
 def test_a_file_that_is_no_certificate_is_refused_by_name(tmp_path: Path, kind: str, problem: str, hint: str) -> None:
@@ -176,7 +177,7 @@ def test_a_file_that_is_no_usable_key_is_refused_by_name(tmp_path: Path, kind: s
 
     got = refusal(lambda: made.authority().key)
 
-    hint = "use RSA or EC" if kind == "SM2" else KEY_HINT.format(path=made.key_path)
+    hint = SM2_HINT if kind == "SM2" else KEY_HINT.format(path=made.key_path)
     assert got == (f"{made.key_path}: {problem}; nothing was changed", hint)
 
 

@@ -28,7 +28,7 @@ from tests.fakes.purchases import FETCHED, ISSUER_URL, NAMED, Purchase, best, lo
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 KEYS: dict[str, Key] = {"rsa": RSA_KEY, "p256": p256(), "p384": p384()}
 STYLES = {"PKCS#8": PrivateFormat.PKCS8, "traditional": PrivateFormat.TraditionalOpenSSL}
-FILE_HINT = UnusableError.default_hint
+SM2_HINT = "use a certificate and a key of RSA or EC"
 KEY_HINT = "check that {path} is the right file; openssl pkey -in {path} -noout tells whether it can be read"
 UNCHANGED = "; nothing was changed"
 
@@ -433,9 +433,9 @@ def test_sm2_is_refused_by_name(bought: Purchase) -> None:
 
     refused = f"uses SM2, which this tool does not support{UNCHANGED}"
     assert (certificate, key, label) == (
-        (f"{where}: the server's certificate {refused}", "use RSA or EC"),
-        (f"{bought.key_path}: the server's private key {refused}", "use RSA or EC"),
-        (f"{bought.key_path}: the server's private key {refused}", "use RSA or EC"),
+        (f"{where}: the server's certificate {refused}", SM2_HINT),
+        (f"{bought.key_path}: the server's private key {refused}", SM2_HINT),
+        (f"{bought.key_path}: the server's private key {refused}", SM2_HINT),
     )
 
 
