@@ -50,6 +50,8 @@ _PERMISSIONS = {
 }
 _EDITION = "the instance must be platinum (on some pages professional too), and "
 _LONGEST = 200
+# A URL may hold parameters; PEM, and any run as long as a line of it, may be a key. What follows one may belong to it.
+_SECRETIVE = re.compile(r"https?://\S+|(?:-----BEGIN|[A-Za-z0-9+/=%_-]{40}).*", re.DOTALL | re.IGNORECASE)
 _DISTRUSTED = "the service's TLS certificate does not verify"
 _DISTRUSTED_HINT = "check account.endpoints, and whether a proxy breaks TLS open between here and the service"
 
@@ -114,8 +116,8 @@ def require_success(action: str, body: dict[str, Any]) -> None:
 
 
 def clean(text: str) -> str:
-    """Return text from outside on one line, without control characters and without anything that looks like PEM."""
-    text = re.sub(r"-----BEGIN.*", "[removed]", text, flags=re.DOTALL)
+    """Return text from outside on one line, without control characters, URLs, and anything that may be a key."""
+    text = _SECRETIVE.sub("[removed]", text)
     return " ".join("".join(item if item.isprintable() else " " for item in text).split())
 
 

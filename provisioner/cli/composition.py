@@ -1,6 +1,6 @@
 """The composition root: from a configuration to attempts with real adapters. The only place that knows all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,9 @@ from provisioner.alibaba import (
 )
 from provisioner.alibaba.switches import ApiCall, ConsoleSwitch, OpenApiSwitch, SniSwitch
 from provisioner.errors import UnusableError
+from provisioner.model.certificate import MaterialFiles
 from provisioner.model.instance import Mode
+from provisioner.model.rehearsal import RehearsedSession
 from provisioner.pki import (
     Authority,
     BundleImporter,
@@ -30,10 +32,11 @@ from provisioner.pki import (
     LocalIssuer,
 )
 from provisioner.planning.checks import Permissions
-from provisioner.ports import Canary, CertificateIssuer, DeviceCARegistry, EndpointSwitch, EventSink, each
+from provisioner.ports import Canary, CertificateIssuer, DeviceCARegistry, EndpointSwitch, EventSink, Rehearsal, each
 from provisioner.runs.attempt import Attempt
 from provisioner.runs.looking import Looker
 from provisioner.runs.pruning import Place, Pruner
+from provisioner.runs.rollback import ONE_WAY, Rollback
 from provisioner.runs.seams import Reads, Records, Seams, Source
 from provisioner.runs.system_clock import SystemClock
 from provisioner.settings import load_settings
@@ -86,6 +89,15 @@ class Composition:
         """Return an attempt on an instance."""
         return Attempt(self.loaded.desired(name), self.seams(name), run, command, permissions, resuming=resuming)
 
+    def rollback(self, name: str, run: str, to: str | None) -> tuple[Attempt, Rollback]:
+        """Return what takes an instance back.
+
+        To one-way no canary goes along: nothing that lies with the certificates may stand in that way.
+        """
+        seams = self.seams(name, canary=to != ONE_WAY)
+        attempt = Attempt(self.loaded.desired(name), seams, run, "rollback", Permissions())
+        return attempt, Rollback(attempt, seams, to)
+
     def pruner(self) -> Pruner:
         """Return what deletes hosted certificates that nobody needs."""
         hosted = AlibabaHostedCertificates(self._clients)
@@ -104,8 +116,8 @@ class Composition:
             clock=self.clock,
         )
 
-    def seams(self, name: str) -> Seams:
-        """Return the ports of a run on an instance."""
+    def seams(self, name: str, *, canary: bool = True) -> Seams:
+        """Return the ports of a run on an instance, without its canary where it is not wanted."""
         instance = self.loaded.settings.instances[name]
         reads = Reads(
             hosted=AlibabaHostedCertificates(
@@ -117,7 +129,7 @@ class Composition:
             resolver=SystemResolver(),
             aliases=DnsAliases(),
             probe=StdlibWireProbe(),
-            canary=self._canary(name, instance),
+            canary=self._canary(name, instance) if canary else None,
             issuer=self._issuer(instance.certificate),
             key_store=self._key_store,
             reader=DerCertificateReader(),
@@ -156,7 +168,11 @@ class Composition:
             return [self._authority.bundle_pem()]
         return None if found.trust is None else self._trust(found.trust, f"certificates.{certificate}.trust")
 
-    def _rehearsal(self, name: str, instance: InstanceSettings, certificate: str) -> LoopbackRehearsal:
+    def _rehearsal(self, name: str, instance: InstanceSettings, certificate: str) -> Rehearsal:
+        """Return a rehearsal that loads its files when it is asked for: the way back goes on without them."""
+        return _RehearsalOnDemand(lambda: self._loopback(name, instance, certificate))
+
+    def _loopback(self, name: str, instance: InstanceSettings, certificate: str) -> Rehearsal:
         found, key = instance.canary, f"instances.{name}.canary.private_key_password"
         device = None
         if found is not None:
@@ -234,6 +250,21 @@ class Composition:
         if instance.switch == "console" or calls is None:
             return ConsoleSwitch(Site(self.loaded.settings.account.site))
         return OpenApiSwitch(self._clients, {Mode.MUTUAL: _call(calls.mutual), Mode.ONE_WAY: _call(calls.one_way)})
+
+
+class _RehearsalOnDemand:
+    """Implements ``ports.Rehearsal`` by one that is made at its first use."""
+
+    def __init__(self, make: Callable[[], Rehearsal]) -> None:
+        self._make = make
+        self._made: Rehearsal | None = None
+
+    def rehearse(
+        self, names: tuple[str, ...], files: MaterialFiles, device_cas_pem: tuple[str, ...]
+    ) -> tuple[RehearsedSession, ...]:
+        """Rehearse. Raises ``UnusableError``."""
+        self._made = self._made or self._make()
+        return self._made.rehearse(names, files, device_cas_pem)
 
 
 def _call(settings: ApiCallSettings) -> ApiCall:

@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 
 WIDTH = 80
 _WIDEST_LABEL = 26
+_UNBROKEN = "\N{NO-BREAK SPACE}"
 _HELP_OPTIONS = ["-h", "--help"]
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -86,7 +87,8 @@ def _section(title: str, rows: Sequence[tuple[str, str]]) -> Iterator[str]:
     yield f"{title}:"
     width = max((len(label) for label, _ in rows if len(label) <= _WIDEST_LABEL), default=_WIDEST_LABEL)
     for label, text in rows:
-        wrapped = textwrap.wrap(text, WIDTH - width - 4, break_on_hyphens=False) or [""]
+        lines = textwrap.wrap(text, WIDTH - width - 4, break_on_hyphens=False) or [""]
+        wrapped = [line.replace(_UNBROKEN, " ") for line in lines]
         if len(label) > width:
             yield f"  {label}"
         else:
@@ -112,4 +114,4 @@ def _option_text(option: Any) -> str:  # noqa: ANN401
     default = option.default
     shown = default.value if isinstance(default, Enum) else default
     told = not (option.is_flag or option.count or default is None or default in ("", ()))
-    return f"{option.help or ''}{f' [default: {shown}]' if told else ''}"
+    return f"{option.help or ''}{f' [default:{_UNBROKEN}{shown}]' if told else ''}"

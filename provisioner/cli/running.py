@@ -16,7 +16,6 @@ from provisioner.runs import results
 from provisioner.runs.attempt import Attempt
 from provisioner.runs.changing import describe_target
 from provisioner.runs.fleet import Approve, Fleet
-from provisioner.runs.rollback import Rollback
 from provisioner.runs.rotation import Rotation
 
 _TAKE_OVER_SECONDS = 90.0  # a look at many silent addresses, with a canary and a silent service, takes a while
@@ -132,8 +131,7 @@ def roll_back(
     with Composition(configuration, sinks=sinks) as composition:
         composition.chosen([name])
         run = new_run_id(composition.clock.now())
-        attempt = composition.attempt(name, run, "rollback", Permissions())
-        rollback = Rollback(attempt, composition.seams(name), to)
+        attempt, rollback = composition.rollback(name, run, to)
         target = rollback.target()
         approve(describe_target(target), rollback.trust(target))
         composition.locks.ask_to_stop(name, run)

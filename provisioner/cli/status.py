@@ -27,6 +27,7 @@ def status(context: typer.Context, names: NamesArgument = None, json_output: Jso
 def _document(composition: "Composition", name: str) -> dict[str, object]:
     from provisioner.errors import UnusableError
     from provisioner.model.certificate import HostedSpecification
+    from provisioner.planning import windows
     from provisioner.planning.wanted import renewal_reason, shortcomings
     from provisioner.planning.wire import view
     from provisioner.runs.looking import Looker
@@ -36,7 +37,9 @@ def _document(composition: "Composition", name: str) -> dict[str, object]:
     reading = Looker(desired.endpoint, reads).look()
     seen = view(reading)
     intent, hold = composition.state.intents.open(name), composition.state.holds.get(name)
-    last = composition.state.history.last_run(name)
+    last, backoff = composition.state.history.last_run(name), composition.state.backoffs.get(name)
+    now, window = composition.clock.now(), desired.rotation.window
+    opening = (windows.current(window, now) or windows.following(window, now)) if window else None
     chain = next((item.chain for item in reading.addresses if item.chain), ())
     leaf, late = None, ""
     wrong: tuple[str, ...] = ()
@@ -47,7 +50,7 @@ def _document(composition: "Composition", name: str) -> dict[str, object]:
             signed = reads.issuer.signed(chain[0])
             if not isinstance(desired.specification, HostedSpecification):  # what it is, only the service could tell
                 wrong = shortcomings(leaf, desired.specification, pinned, signed=signed)
-            late = renewal_reason(leaf, desired.specification, composition.clock.now())
+            late = renewal_reason(leaf, desired.specification, now)
     except UnusableError as error:
         wrong = (error.message,)
     mutual = seen.state is not None and seen.state.mode.value == "mutual"
@@ -62,6 +65,8 @@ def _document(composition: "Composition", name: str) -> dict[str, object]:
         "not_after": leaf.not_after.isoformat() if leaf else None,
         "differs": list(wrong) if mutual else [],
         "due": late if mutual else "",
+        "backing_off_until": backoff.until.isoformat() if backoff else None,
+        "next_window": str(opening) if opening else None,
         "hold": None if hold is None else {"since": hold.since.isoformat(), "reason": hold.reason},
         "open_request": None
         if intent is None
@@ -104,6 +109,10 @@ def _recorded(document: dict[str, object]) -> list[tuple[str, str]]:
     if isinstance(asked, dict):
         mode = str(asked["mode"]).replace("_", "-")
         rows.append(("open request", f"{mode}, by run {asked['run']} at {_time(asked['requested_at'])} UTC"))
+    if document["backing_off_until"]:
+        rows.append(("backing off", f"until {_time(document['backing_off_until'])} UTC, after failures of the service"))
+    if document["next_window"]:
+        rows.append(("window", str(document["next_window"])))
     if document["held_by"]:
         rows.append(("running", str(document["held_by"])))
     if isinstance(last, dict):

@@ -17,11 +17,7 @@ class Outcome(Enum):
     REFUSED = ("refused", 3, "a check refused, or a person did; nothing was changed")
     BUSY = ("busy", 4, "another run holds the instance; this one changed nothing")
     UNUSABLE = ("unusable", 5, "a local certificate or key can't be used; the endpoint was not touched")
-    FAILED = (
-        "failed",
-        6,
-        "the service refused or stayed silent, or a request had no effect; the endpoint is as it was",
-    )
+    FAILED = ("failed", 6, "the service refused or was silent, or a request had no effect; the endpoint is as it was")
     ROLLED_BACK = ("rolled_back", 7, "the change failed; the endpoint is back where it was, verified; on hold")
     BROKEN = ("broken", 8, "the endpoint is not as wanted and no rollback mended it: a person is needed; on hold")
     WAITING = ("waiting", 9, "steps in the console are still to be done; the endpoint is as it was; resumable")

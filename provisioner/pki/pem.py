@@ -55,7 +55,9 @@ def require_readable(certificate: x509.Certificate, path: Path, what: str) -> No
     """Raise ``UnusableError`` when a field that everybody looks at can't be read."""
     try:
         certificate.public_key()
-        _ = certificate.extensions
+        # The library parses some parts only when they are asked for.
+        _ = certificate.subject, certificate.issuer, certificate.extensions
+        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     except UNREADABLE as error:
         raise _unreadable(certificate.public_bytes(Encoding.DER), path, what) from error
     if certificate.signature_algorithm_oid.dotted_string == _SM2_SIGNATURE:
@@ -150,7 +152,8 @@ def names_sm2(reason: str) -> bool:
 
 def sm2_refused(path: Path, what: str) -> UnusableError:
     """Return the refusal of SM2."""
-    return UnusableError(f"{path}: {what} uses SM2, which this tool does not support; nothing was changed")
+    message = f"{path}: {what} uses SM2, which this tool does not support; nothing was changed"
+    return UnusableError(message, hint="use RSA or EC")
 
 
 def _unreadable(der: bytes, path: Path, what: str) -> UnusableError:

@@ -56,13 +56,14 @@ def rehearsed(case: Case) -> Iterator[Finding]:
 def foreign(case: Case) -> Iterator[Finding]:
     """Refuse to replace a certificate of another root that clients may rely on."""
     served = case.observed.served
-    if served is None or not is_foreign(case):
+    if not is_foreign(case):
         return
     allowed = case.permissions.unsafe_replace_foreign
+    issuer = f"issuer {served.leaf.issuer}" if served else "it can't be read"
     yield Finding(
         "foreign-certificate",
-        f"the endpoint serves a certificate that is not this tool's, or leads to another root (issuer "
-        f"{served.leaf.issuer}): clients that trust only its root will be cut off",
+        f"the endpoint serves a certificate that is not this tool's, or leads to another root ("
+        f"{issuer}): clients that trust only its root will be cut off",
         Severity.WARNING if allowed else Severity.REFUSAL,
         f"give every device the new CA first, then: provisioner apply {case.desired.name} --unsafe-replace-foreign",
     )
@@ -76,8 +77,10 @@ def is_foreign(case: Case) -> bool:
     new chain share a key that signed one of their certificates.
     """
     served = case.observed.served
-    if not case.to_mutual or not case.served_mutual or served is None or served.signed:
+    if not case.to_mutual or not case.served_mutual or (served is not None and served.signed):
         return False
+    if served is None:
+        return True
     if isinstance(case.desired.specification, HostedSpecification):
         return not served.known
     ours = hosted_copy(case.observed.hosted, served.leaf) is not None

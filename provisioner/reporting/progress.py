@@ -37,15 +37,17 @@ class Progress:
         console: where to; talk goes to stderr.
         every_reading: write a line for each reading.
         plans: tell what is planned; off where the whole plan is shown.
+        idle: tell that nothing is planned.
 
     Attributes:
         told: the instances of which something was told.
     """
 
-    def __init__(self, console: Console, *, every_reading: bool = False, plans: bool = True) -> None:
+    def __init__(self, console: Console, *, every_reading: bool = False, plans: bool = True, idle: bool = True) -> None:
         self._console = console
         self._every_reading = every_reading
         self._plans = plans
+        self._idle = idle
         self.told: set[str] = set()
         self._live: Status | None = None
         self._last: dict[str, tuple[str, datetime]] = {}
@@ -64,7 +66,7 @@ class Progress:
             self._wait(event)
             return
         label = _LABELS.get(event.kind)
-        if label is None or (event.kind is EventKind.PLANNED and not self._plans):
+        if label is None or (event.kind is EventKind.PLANNED and not self._tells_plan(event)):
             return
         self._quiet()
         self._last.pop(event.instance, None)
@@ -73,6 +75,9 @@ class Progress:
         if event.kind is EventKind.INSTRUCTED and isinstance(steps, list):
             for number, step in enumerate(steps, start=1):
                 print_item(self._console, f"{number}.", str(step), indent=4, gap=1)
+
+    def _tells_plan(self, event: Event) -> bool:
+        return self._plans and (self._idle or bool(event.data.get("steps")))
 
     def _wait(self, event: Event) -> None:
         seen = seen_words(event)
@@ -122,7 +127,10 @@ def _time_words(event: Event) -> str:
 
 def _count_words(event: Event) -> str:
     data = event.data
-    return f"{data['agreeing']} of {data['needed']} readings agree" if data.get("agreeing") else ""
+    waiting_for_a_person = "budget" in data and data["budget"] is None
+    if not data.get("agreeing") or waiting_for_a_person:
+        return ""
+    return f"{data['agreeing']} of {data['needed']} readings agree"
 
 
 def _poll_words(event: Event) -> str:

@@ -17,6 +17,7 @@ _STYLES = {
     Outcome.INTERRUPTED: "yellow",
 }
 _WIDTH = 9
+_OVER = {"attended-rollback"}  # said before the run; once it has ended nobody has to stay
 
 
 def print_results(
@@ -31,7 +32,7 @@ def print_results(
         style = _STYLES.get(item.outcome, "bold red")
         print_item(console, item.outcome.label.replace("_", " "), item.message, style=style, width=_WIDTH + 2)
         print_items(console, _proof(item), width=_WIDTH)
-        print_findings(console, item.findings)
+        print_findings(console, [found for found in item.findings if not (item.outcome.good and found.reason in _OVER)])
         told = any(finding.hint == item.hint for finding in item.findings)
         if item.hint and not item.outcome.good and not told:
             print_next(console, item.hint)

@@ -118,9 +118,10 @@ class Attempt:
     def prepare(self) -> Plan:
         """Observe and return the plan; nothing is changed."""
         made = self._preparation.plan()
+        steps = "; ".join(f"{step.kind.value} {step.subject}" for step in made.steps)
         self.journal.tell(
             EventKind.PLANNED,
-            "; ".join(f"{step.kind.value} {step.subject}" for step in made.steps) or "nothing to do",
+            f"{steps}, because {made.steps[-1].reason}" if steps else "nothing to do",
             digest=made.digest,
             steps=[step.kind.value for step in made.steps],
         )

@@ -196,7 +196,8 @@ class _Door:
     def _refusal(self, connect: ConnectPacket, client_id: str) -> int | None:
         """Return the code of a refusing CONNACK.
 
-        Which of the two login codes ApsaraMQ chooses when isn't documented: assumed.
+        Which of the two login codes ApsaraMQ chooses isn't documented; assumed: a bad login gets "not authorized"
+        without a user name, and "bad user name or password" with one.
         """
         code: int | None = None
         if (connect.proto_name, connect.proto_level) != ("MQTT", 4):

@@ -43,7 +43,7 @@ class Hosted:
         return hashlib.sha256(self.leaf.public_bytes(Encoding.DER)).hexdigest()
 
     def status(self) -> str:
-        """``CertificateStatus`` as documented; assumed: about to expire within 30 days."""
+        """``CertificateStatus`` as documented; assumed: a certificate is about to expire 30 days before its end."""
         left = self.leaf.not_valid_after_utc - datetime.now(UTC)
         if left <= timedelta(0):
             return "expired"
@@ -74,8 +74,9 @@ class HostingService:
         """UploadUserCertificate; names are unique in an account (documented)."""
         name, token = required(parameters, "Name"), parameters.get("ClientToken", "")
         chain, key = required(parameters, "Cert"), required(parameters, "Key")
+        # assumed: an upload that fills another certificate field beside Cert and Key is refused
         if any(parameters.get(field) for field in _FORBIDDEN):
-            raise ApiError("InvalidParameter", "A field beside Cert and Key is filled.")  # assumed
+            raise ApiError("InvalidParameter", "A field beside Cert and Key is filled.")
         if len(name) > _LONGEST_NAME:
             raise ApiError("DataTooLongException", "The name is too long.")
         leaf = _checked(chain, key)
@@ -162,7 +163,7 @@ class HostingService:
 
 
 def _checked(chain: str, key: str) -> x509.Certificate:
-    """Return the leaf of an upload; assumed: leaf first, each signed by the next, and the key is the leaf's."""
+    """Return the leaf of an upload; assumed: format, key, order of the chain and dates are checked."""
     try:
         certificates = x509.load_pem_x509_certificates(chain.encode())
         private = load_pem_private_key(key.encode(), None)

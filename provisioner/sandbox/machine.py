@@ -42,7 +42,8 @@ class Serving:
 class Machine:
     """One instance: in service 5, upgrading 7 while its endpoint is down, in service again.
 
-    That the status shows a restart is assumed; documents don't say. The status follows the port a moment late.
+    Documents don't say what a restart looks like from outside; assumed: while an instance restarts its port refuses
+    connections, every client is dropped, and the status shows it a moment later than the port.
 
     Args:
         settings: the instance.

@@ -107,7 +107,7 @@ class PahoCanary:
         try:
             for text in self._trust:
                 context.load_verify_locations(cadata=text)
-        except (ssl.SSLError, ValueError) as error:
+        except (ssl.SSLError, ValueError, TypeError) as error:
             raise UnusableError(
                 "a CA that the canary trusts can't be loaded: it is malformed; nothing was changed",
                 hint="check canary.trust and authority.certificate",

@@ -117,7 +117,8 @@ class Cloud:
         if not path.exists():
             return []
         with contextlib.closing(sqlite3.connect(path)) as connection:
-            return connection.execute(query).fetchall()
+            tables = {name for (name,) in connection.execute("select name from sqlite_master")}
+            return connection.execute(query).fetchall() if "runs" in tables else []
 
     def actions(self) -> list[str]:
         """Return the actions that were called so far."""

@@ -28,7 +28,7 @@ class Terminal:
         self.shown = ""
 
     def answer(self, prompt: str, text: str) -> None:
-        """Wait for a prompt, then type an answer."""
+        """Wait for a prompt, then type an answer; what is typed before a passphrase's prompt is thrown away."""
         seen = len(self.shown)
         while prompt not in self.shown[seen:]:
             assert self._read(), f"no {prompt!r} in {self.shown!r}"
@@ -92,8 +92,9 @@ def test_a_passphrase_is_asked_for_twice_and_never_shown(tmp_path: Path, termina
     """Typed alike both times it locks the key; typed differently it is asked for again."""
     certificate, key = tmp_path / "ca.crt", tmp_path / "ca.key"
     terminal = start(terminals, "ca", "create", "--certificate", str(certificate), "--private-key", str(key))
-    for text in ("open sesame", "open barley", "open sesame", "open sesame"):
-        terminal.answer(": ", text)
+    for second in ("open barley", "open sesame"):
+        terminal.answer("key: ", "open sesame")
+        terminal.answer("confirmation: ", second)
     assert terminal.end() == 0
     load_pem_private_key(key.read_bytes(), b"open sesame")
     assert ("sesame" in terminal.shown, "barley" in terminal.shown) == (False, False)

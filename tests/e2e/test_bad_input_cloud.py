@@ -30,12 +30,13 @@ CREDENTIALS = (
 # Runs a command line in a process whose sockets only note where they would connect to.
 LISTENING_IN = """
 import socket, sys
+noted = open(sys.argv.pop(), "a", buffering=1)
 def connect(self, address):
-    print("connect", address, file=open(sys.argv.pop(), "a"))
+    print("connect", address, file=noted)
     raise ConnectionRefusedError
 socket.socket.connect = socket.socket.connect_ex = connect
 from provisioner.cli.main import _run
-sys.exit(_run(sys.argv[1:-1]))
+sys.exit(_run(sys.argv[1:]))
 """
 
 

@@ -10,9 +10,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from paho.mqtt.client import Client
 
-from provisioner.errors import UnusableError
 from provisioner.model.instance import Endpoint
 from provisioner.model.reading import CanaryResult, CanaryVerdict
 from provisioner.model.secret import Secret
@@ -288,14 +293,27 @@ def test_a_failed_session_leaves_nothing_open(canary: Canary) -> None:
     assert left == []
 
 
-@pytest.mark.parametrize("spoilt", ["certificate", "private_key"])
-def test_unusable_files_are_refused_before_anything_is_tried(canary: Canary, spoilt: str) -> None:
-    """A canary whose files can't be loaded is not made."""
-    device = canary.device()
-    getattr(device, spoilt).write_text("nothing of use", encoding="ascii")
-    with pytest.raises(UnusableError) as caught:
-        PahoCanary(device, [tls.CERTIFICATES.root_pem])
+def locked(pem: str) -> str:
+    """Return a private key under a password."""
+    key = load_pem_private_key(pem.encode(), None)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"password")).decode()
 
-    assert caught.value.message.startswith(
-        f"{device.certificate}, {device.private_key}: the canary's certificate can't"
-    )
+
+def test_a_locked_key_is_opened_by_its_password(canary: Canary) -> None:
+    """A private key may lie under a password."""
+    device = replace(canary.device(), key_password=Secret("password"))
+    device.private_key.write_text(locked(tls.CERTIFICATES.device.private_key_pem), encoding="ascii")
+    with sandbox() as broker:
+        start(broker)
+
+        assert canary.attempt(broker.port, device) == ACCEPTED
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["tls12", "tls13"])
+def test_a_refusal_without_an_alert_is_no_verdict(canary: Canary, tmp_path: Path, version: ssl.TLSVersion) -> None:
+    """Where a server just closes, nobody can tell a refused device from a restart."""
+    context = tls.context(tmp_path, demand=ssl.CERT_REQUIRED, version=version)
+    with tls.serving_asyncio(context) as port:
+        result = canary.attempt(port, canary.device(STRANGERS.device))
+
+    assert result == CanaryResult("127.0.0.1", CanaryVerdict.UNREACHABLE, "closed")

@@ -81,7 +81,7 @@ def odd_certificate(folder: Path, kind: str) -> bytes:
         ("second one bad", "a CA certificate is malformed", TEXT_HINT),
         ("no such version", "a CA certificate is malformed", TEXT_HINT),
         ("same extension twice", "a CA certificate is malformed", TEXT_HINT),
-        ("SM2", "a CA certificate uses SM2, which this tool does not support", "check the file named above"),
+        ("SM2", "a CA certificate uses SM2, which this tool does not support", "use RSA or EC"),
     ],
 )
 def test_a_file_that_is_no_certificate_is_refused_by_name(tmp_path: Path, kind: str, problem: str, hint: str) -> None:
@@ -176,7 +176,7 @@ def test_a_file_that_is_no_usable_key_is_refused_by_name(tmp_path: Path, kind: s
 
     got = refusal(lambda: made.authority().key)
 
-    hint = "check the file named above" if kind == "SM2" else KEY_HINT.format(path=made.key_path)
+    hint = "use RSA or EC" if kind == "SM2" else KEY_HINT.format(path=made.key_path)
     assert got == (f"{made.key_path}: {problem}; nothing was changed", hint)
 
 

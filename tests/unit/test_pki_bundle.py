@@ -433,9 +433,9 @@ def test_sm2_is_refused_by_name(bought: Purchase) -> None:
 
     refused = f"uses SM2, which this tool does not support{UNCHANGED}"
     assert (certificate, key, label) == (
-        (f"{where}: the server's certificate {refused}", FILE_HINT),
-        (f"{bought.key_path}: the server's private key {refused}", FILE_HINT),
-        (f"{bought.key_path}: the server's private key {refused}", FILE_HINT),
+        (f"{where}: the server's certificate {refused}", "use RSA or EC"),
+        (f"{bought.key_path}: the server's private key {refused}", "use RSA or EC"),
+        (f"{bought.key_path}: the server's private key {refused}", "use RSA or EC"),
     )
 
 
