@@ -30,7 +30,7 @@ def rotate(
     from provisioner.reporting.result_json import overall, run_document
     from provisioner.reporting.result_text import print_results
 
-    with Progress(err, every_reading=every_reading(context), idle=False) as progress:
+    with Progress(err, every_reading=every_reading(context), plans=not quiet, idle=False) as progress:
         sinks: list[EventSink] = [progress]
         run, results = rotate_instances(configuration_of(context), names or (), sinks=sinks)
     if json_output:

@@ -91,7 +91,7 @@ def test_a_plan_says_what_why_cost_and_way_back() -> None:
         "  2. host certificate iot",
         f"  3. {_switch(plan)}",
     ]
-    assert [line.split("  ")[1] for line in lines[7:]] == ["outage", "way back", "clients", "note", "digest"]
+    assert [line.split("  ")[1] for line in lines[7:]] == ["outage", "way back", "clients", "digest"]
     assert lines[-1] == f"  digest     {plan.digest}"
     assert _plan_lines(plan, digests=False) == lines[:-1]
 
