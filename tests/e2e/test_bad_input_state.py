@@ -29,6 +29,7 @@ def _run_bare(cloud: Cloud, *arguments: str, under: Sequence[str], told: bool = 
     return done.returncode, done.stderr
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("command", [("apply", "--yes"), ("issue", "iot"), ("rollback", "prod", "--to", "one-way")])
 def test_a_disk_that_takes_no_more(cloud: Cloud, command: tuple[str, ...]) -> None:
     """When no file can be written, nothing is begun."""

@@ -130,10 +130,11 @@ class MosquittoListener:
         # Its port opens before it reads certificate and key, so that a connection would prove nothing.
         log, end = "", time.monotonic() + _OPENS_WITHIN
         while not re.search(r"mosquitto version \S+ running", log):
-            if process.poll() is not None or time.monotonic() > end:
+            over = process.poll() is not None or time.monotonic() > end
+            log = (self._folder / "log").read_text(encoding="utf-8", errors="replace")
+            if over:
                 raise ValueError(f"mosquitto on port {self.port} can't serve this: {log}")
             time.sleep(0.01)
-            log = (self._folder / "log").read_text(encoding="utf-8", errors="replace")
 
     def _stop(self) -> None:
         if self._process is None:
