@@ -33,11 +33,11 @@ def undo_alone(case: Case) -> Iterator[Finding]:
 
 
 def taken_back(case: Case) -> Iterator[Finding]:
-    """Refuse a certificate that some instance was taken back from."""
+    """Refuse a certificate that some instance was taken back from, or did not come back with."""
     if case.permissions.unattended and case.switching and case.observed.taken_back:
         yield refuse(
             "taken-back",
-            "an instance was taken back from this certificate before",
+            "an instance was taken back from this certificate before, or did not come back with it",
             f"find out why, then: provisioner apply {case.desired.name}",
         )
 
