@@ -119,9 +119,9 @@ class Rotation:
                 "unattended = true is not set for it, so nothing is done without a person",
                 f"provisioner apply {desired.name}, or unattended = true in [instances.{desired.name}]",
             )
-        if backoff is None or now >= backoff.until or attempt.journal.open_intent() is not None:
+        if backoff is None or attempt.journal.open_intent() is not None or not self._in_force(backoff, attempt, now):
             return None
-        if backoff.specification != attempt.undoer.specification_digest() or self._last_chance(attempt, now):
+        if self._last_chance(attempt, now):
             return None
         what = "a failure" if backoff.failures == 1 else f"{backoff.failures} failures"
         fact = backoff.reason.removeprefix(f"{desired.name}: ").removesuffix("; the endpoint was not touched")
@@ -131,6 +131,12 @@ class Rotation:
             hint=f"wait, or: provisioner apply {desired.name}",
         )
         return results.failed(desired, error)
+
+    @staticmethod
+    def _in_force(backoff: Backoff, attempt: Attempt, now: datetime) -> bool:
+        """Tell whether a back-off still counts: not over, for this specification, and not of a clock that ran ahead."""
+        ahead = now < backoff.until <= now + _LONGEST_BACKOFF
+        return ahead and backoff.specification == attempt.undoer.specification_digest()
 
     @staticmethod
     def _last_chance(attempt: Attempt, now: datetime) -> bool:
@@ -164,11 +170,11 @@ class Rotation:
             if before is not None and result.outcome is not Outcome.REFUSED:
                 self._backoffs.clear(name)
             return None
-        if attempt.journal.open_intent() is not None or (before is not None and now < before.until):
+        if attempt.journal.open_intent() is not None or (before and self._in_force(before, attempt, now)):
             return None
-        failures = before.failures + 1 if before is not None else 1
-        pause = min(_FIRST_BACKOFF * 2 ** min(failures - 1, 5), _LONGEST_BACKOFF)
         digest = attempt.undoer.specification_digest()
+        failures = before.failures + 1 if before is not None and before.specification == digest else 1
+        pause = min(_FIRST_BACKOFF * 2 ** min(failures - 1, 5), _LONGEST_BACKOFF)
         backoff = Backoff(name, failures, now + pause - _SLACK, result.message, digest)
         self._backoffs.put(backoff)
         return backoff

@@ -208,6 +208,35 @@ def test_another_specification_ends_the_back_off() -> None:
     assert stage.rotate_unattended().outcome is Outcome.CONVERGED
 
 
+def test_another_specification_backs_off_anew() -> None:
+    """A corrected configuration that fails too is not tried every hour, and begins with an hour."""
+    stage = unattended()
+    pass_until_due(stage)
+    stage.world.directory_error = UnansweredError("ListInstances: no answer", action="ListInstances")
+    for _ in range(4):
+        stage.rotate_unattended()
+        stage.clock.sleep(8 * HOUR)
+    stage.rotate_unattended()
+    stage.respecify(dns_names=("*.mqtt.aliyuncs.com", "mqtt.example.com"))
+    failed, left_alone = stage.rotate_unattended(), stage.rotate_unattended()
+    until = (stage.clock.now() + timedelta(minutes=55)).strftime("%Y-%m-%d %H:%M UTC")
+    assert [(item.reason, until in item.message) for item in failed.findings] == [("backs-off", True)]
+    assert f"left alone until {until} after a failure" in left_alone.message
+
+
+def test_a_back_off_of_a_clock_that_ran_ahead_does_not_count() -> None:
+    """A run at a wrong time of day, which the service refuses, must not leave the instance alone for years."""
+    stage = unattended()
+    pass_until_due(stage)
+    stage.world.directory_error = UnansweredError("ListInstances: no answer", action="ListInstances")
+    stage.rotate_unattended()
+    backoff = stage.records.backoffs.get(NAME)
+    assert backoff is not None
+    stage.records.backoffs.put(replace(backoff, until=backoff.until + timedelta(days=900)))
+    stage.world.directory_error = None
+    assert stage.rotate_unattended().outcome is Outcome.CONVERGED
+
+
 def test_an_attended_driver_prepares_and_waits_for_a_person() -> None:
     """Everything is ready and the steps are told; the next rotation goes on once the wire shows it."""
     stage = Stage(wanted(rotation=RotationPolicy(unattended=True)), attended=True)
