@@ -42,6 +42,12 @@ def own_part(desired: Desired, observed: Observed) -> Part:
     )
 
 
+def expiry(desired: Desired, observed: Observed) -> datetime | None:
+    """Return when the first of the served certificates expires that have to be replaced, None when none has to be."""
+    served = [(part, part.served) for part in (own_part(desired, observed), *observed.domains)]
+    return min((item.leaf.not_after for part, item in served if item and gaps(part, observed.at)), default=None)
+
+
 def plan_part(part: Part, at: datetime, *, anyway: bool) -> PartPlan:
     """Return what a part needs.
 

@@ -54,7 +54,7 @@ class Conclusion:
         if watched.ending is Ending.REVERTED:
             return self._undoer.reverted(intent, watched)
         if watched.ending is Ending.DOWN_OUT_OF_SERVICE:
-            self._journal.distrust(intent.target.leaf)  # until it is verified here, it is tried nowhere else unattended
+            self._journal.distrust_change(intent)  # until it is verified here, it is tried nowhere else unattended
             return self._undoer.broken(watched, watched.ending.value)
         return self._undoer.undo(intent, watched)
 

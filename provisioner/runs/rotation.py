@@ -11,6 +11,7 @@ from provisioner.model.finding import Finding, Severity
 from provisioner.model.intent import Backoff
 from provisioner.model.outcome import InstanceResult, Outcome
 from provisioner.model.plan import Plan
+from provisioner.planning import parts
 from provisioner.planning.timing import begins_at, last_chance_now
 from provisioner.ports import Backoffs, Clock, Locks
 from provisioner.runs import results
@@ -142,14 +143,11 @@ class Rotation:
     def _last_chance(attempt: Attempt, now: datetime) -> bool:
         if attempt.desired.rotation.window is None:
             return False
-        expiry = attempt.served_expiry()
-        return expiry is not None and last_chance_now(attempt.desired, expiry, now)
+        return last_chance_now(attempt.desired, attempt.served_expiry(), now)
 
     def _waits_for_window(self, attempt: Attempt, ready: Plan) -> InstanceResult | None:
-        served = attempt.observed.served
-        assert served is not None
-        now = self._clock.now()
-        begins = begins_at(attempt.desired, served.leaf.not_after, now)
+        now, expiry = self._clock.now(), parts.expiry(attempt.desired, attempt.observed)
+        begins = begins_at(attempt.desired, expiry, now)
         if begins is not None and begins <= now:
             return None
         when = f"{begins:%Y-%m-%d %H:%M} UTC" if begins else "a window opens"
