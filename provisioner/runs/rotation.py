@@ -193,9 +193,16 @@ def _why(reason: str, ready: Plan) -> Finding:
 
 
 def _alarmed(result: InstanceResult) -> InstanceResult:
-    """Return the result with its refusals as alarms: with nobody watching, each of them needs a person."""
+    """Return the result with its refusals as alarms: with nobody watching, each of them needs a person.
+
+    An alarm where there was nothing to do is not "unchanged" either: nobody would hear of it.
+    """
     findings = tuple(
         replace(item, severity=Severity.ALARM) if item.severity is Severity.REFUSAL else item
         for item in result.findings
     )
-    return replace(result, findings=findings)
+    alarm = next((item for item in findings if item.severity is Severity.ALARM), None)
+    if alarm is None or result.outcome is not Outcome.UNCHANGED:
+        return replace(result, findings=findings)
+    message = f"{result.name}: a person is needed: {alarm.message}; nothing was changed"
+    return replace(result, outcome=Outcome.REFUSED, message=message, hint=alarm.hint, findings=findings)

@@ -12,6 +12,7 @@ from provisioner.model.desired import RotationPolicy, Window
 from provisioner.model.finding import Severity
 from provisioner.model.instance import Mode
 from provisioner.model.outcome import InstanceResult, Outcome
+from provisioner.model.reading import CanaryVerdict
 from tests.fakes.stage import NAME, Stage, wanted
 
 SUNDAYS = Window("0 2 * * SUN", timedelta(hours=3))
@@ -43,6 +44,34 @@ def test_what_is_not_due_is_left_alone() -> None:
     result = stage.rotate_unattended()
     assert (result.outcome, reasons(result), stage.world.restarts) == (Outcome.UNCHANGED, [], 1)
     assert [event.kind.value for event in stage.events] == ["planned", "finished"]
+
+
+def test_a_device_that_is_locked_out_is_an_alarm_though_nothing_is_due() -> None:
+    """An hourly job that ends unchanged says nothing at all."""
+    stage = unattended()
+    stage.world.device_verdicts = {Mode.MUTUAL: CanaryVerdict.REFUSED_BY_TLS}
+    result = stage.rotate_unattended()
+    assert (result.outcome, reasons(result), stage.world.restarts) == (Outcome.REFUSED, ["canary-refused"], 1)
+    assert result.message == "prod: a person is needed: the canary can't log in: refused_by_tls; nothing was changed"
+    stage.world.device_verdicts = {}
+    assert stage.rotate_unattended().outcome is Outcome.UNCHANGED
+
+
+class Once(dict[Mode, CanaryVerdict]):
+    """Verdicts that hold for one session each."""
+
+    def get(self, mode: Mode, default: CanaryVerdict | None = None) -> CanaryVerdict | None:  # type: ignore[override]
+        """Return a verdict and forget it."""
+        return self.pop(mode, default)
+
+
+@pytest.mark.parametrize("verdict", [CanaryVerdict.UNREACHABLE, CanaryVerdict.NO_ECHO])
+def test_a_lost_packet_of_the_canary_is_no_alarm(verdict: CanaryVerdict) -> None:
+    """What passes at the next try wakes nobody."""
+    stage = unattended()
+    stage.world.device_verdicts = Once({Mode.MUTUAL: verdict})
+    assert stage.rotate_unattended().outcome is Outcome.UNCHANGED
+    assert stage.world.device_verdicts == {}
 
 
 def test_what_is_due_is_renewed() -> None:
