@@ -74,6 +74,13 @@ def kept_problems(kept: Kept) -> Iterator[Finding]:
 
 def _domain(case: Case, item: PartPlan) -> Iterator[Finding]:
     part = item.part
+    kept = parts.target(item)
+    if kept is not None and kept.identifier is None and item.leaf is None:
+        yield refuse(
+            "domain-not-hosted",
+            f"the certificate that {part.host} serves has no known hosted copy, so it would fall out of the mapping",
+            f"let [certificates.{part.wanted.name}] differ, so that a new one is made, or run where its key is kept",
+        )
     if item.reasons and isinstance(part.wanted, HostedSpecification):
         yield no_rehearsal(case, part.wanted)
     wanted = aim(part.wanted, part.pinned)

@@ -133,7 +133,7 @@ def _steps(
     why = "; ".join(reasons)
     if desired.mode is Mode.ONE_WAY:
         return (Step(StepKind.SWITCH, f"{desired.endpoint} to one-way", why),)
-    changing = [item for item in (own, *domains) if item.reasons or (item is own and not domains)]
+    changing = [item for item in (own, *domains) if item.reasons or item.leaf or (item is own and not domains)]
     steps = dict.fromkeys(step for item in changing for step in parts.making(item))
     return (*steps, Step(StepKind.SWITCH, _switch_words(desired, own, domains), why))
 
@@ -143,7 +143,7 @@ def _switch_words(desired: Desired, own: PartPlan, domains: tuple[PartPlan, ...]
     also = f", and map {', '.join(mapped)}" if mapped else ""
     if isinstance(desired.specification, HostedSpecification):
         return f"{desired.endpoint} to mutual with hosted certificate {desired.specification.identifier}{also}"
-    if own.leaf is None and not own.reasons and domains:
+    if not own.reasons and domains:
         return f"{desired.endpoint} stays mutual with what it serves{also}"
     return f"{desired.endpoint} to mutual with {shown_leaf(own.leaf) if own.leaf else 'the new certificate'}{also}"
 

@@ -261,6 +261,38 @@ def test_the_window_is_chosen_by_the_certificate_that_expires_first(mapping: Sta
     assert [item.reason for item in refused.findings if item.severity is Severity.ALARM] == ["no-window-in-time"]
 
 
+def remove_hosted(stage: Stage, name: str) -> None:
+    """Let a person have deleted the hosted copies of a certificate in the console."""
+    stage.hosting.kept[:] = [item for item in stage.hosting.kept if f"-{name}-" not in item.name]
+
+
+@pytest.mark.parametrize(("gone", "changed"), [("other", "iot"), ("iot", "other")])
+def test_what_stays_is_hosted_again_where_its_copy_is_gone(mapping: Stage, gone: str, changed: str) -> None:
+    """The mapping is replaced as a whole: a certificate that was deleted in the console must not fall out of it."""
+    mapping.apply()
+    remove_hosted(mapping, gone)
+    if changed == "iot":
+        mapping.respecify(dns_names=("*.mqtt.aliyuncs.com", "mqtt.example.com"))
+    else:
+        mapping.desired = replace(mapping.desired, domains=(mapped(DOMAIN, "b.example.com"),))
+    assert (mapping.rotate_unattended().outcome, served(mapping)) == (Outcome.CONVERGED, ("iot", "other"))
+    last = mapping.world.requests[-1]
+    assert (bool(last.identifier), [bool(item.identifier) for item in last.domains]) == (True, [True])
+
+
+def test_a_domain_whose_certificate_can_t_be_hosted_again_is_refused(mapping: Stage) -> None:
+    """Without its key it would fall out of the mapping, so nothing is asked for."""
+    mapping.apply()
+    remove_hosted(mapping, "other")
+    mapping.respecify(dns_names=("*.mqtt.aliyuncs.com", "mqtt.example.com"))
+    other = mapping.twin()
+    other.rotating = mapping.rotating
+    requests = len(mapping.world.requests)
+    refused = other.rotate_unattended()
+    assert [item.reason for item in refused.findings if item.severity is Severity.ALARM] == ["domain-not-hosted"]
+    assert len(mapping.world.requests) == requests
+
+
 def test_domains_that_lead_elsewhere_warn(mapping: Stage) -> None:
     """The DNS tells aliases, and whether a domain leads to the endpoint."""
     mapping.apply()
