@@ -55,7 +55,7 @@ def plan(
         leaves=_leaves(own, *domains),
         target=target,
         previous=previous,
-        undo=_undo(desired, previous) if reasons else "nothing to undo",
+        undo=_undo(way_back(desired, observed)) if reasons else "nothing to undo",
         outage=_RESTART if reasons else "none",
         trust=_trust(desired, observed.authority, observed.served) if reasons else "",
         findings=findings(case),
@@ -108,6 +108,11 @@ def rollback_target(desired: Desired, previous: EndpointState | None, *, previou
     return None
 
 
+def way_back(desired: Desired, observed: Observed) -> EndpointState | None:
+    """Return where a change that failed now would go back to; a certificate that has expired is not gone back to."""
+    return rollback_target(desired, observed.state, previous_valid=observed.previous_valid)
+
+
 def restorable(previous: EndpointState | None) -> bool:
     """Tell whether a state can be asked for again: mutual, with a known hosted copy."""
     return previous is not None and previous.mode is Mode.MUTUAL and bool(previous.identifier and previous.leaf)
@@ -153,8 +158,7 @@ def _specification_digest(desired: Desired, observed: Observed) -> str:
     return specification_digest(desired, observed.authority, pinned)
 
 
-def _undo(desired: Desired, previous: EndpointState | None) -> str:
-    target = rollback_target(desired, previous, previous_valid=True)
+def _undo(target: EndpointState | None) -> str:
     if target is None:
         return "none: on_failure leaves a failed switch as it is"
     if target.mode is Mode.ONE_WAY:

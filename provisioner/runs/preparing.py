@@ -10,7 +10,7 @@ from provisioner.model.plan import Plan, Step, StepKind
 from provisioner.planning.case import Permissions
 from provisioner.planning.observed import Observed, Part
 from provisioner.planning.parts import own_part
-from provisioner.planning.planner import plan, rollback_target
+from provisioner.planning.planner import plan, way_back
 from provisioner.runs.hosting import Host
 from provisioner.runs.journal import Journal
 from provisioner.runs.observing import Observer
@@ -87,7 +87,7 @@ class Preparation:
 
     def _plan(self, observed: Observed) -> Plan:
         target = EndpointState(self._desired.mode)
-        back = rollback_target(self._desired, observed.state, previous_valid=True)
+        back = way_back(self._desired, observed)
         return plan(
             self._desired,
             observed,

@@ -298,6 +298,19 @@ def test_an_attended_way_back_has_to_be_allowed(allowed: bool, outcome: Outcome)
     assert reasons(result) == ([] if allowed else ["attended-rollback-only"])
 
 
+def test_an_expired_certificate_is_no_way_back() -> None:
+    """Nothing goes back to it, so what is left is the way back by a person, which has to be allowed."""
+    stage = unattended()
+    stage.rotating = stage.world.alone()
+    stage.world.attended = True
+    stage.clock.sleep(501 * DAY)
+    made = stage.plan()
+    assert made.undo == "back to one-way with Alibaba's certificate (another restart)"
+    assert "previous-expired" in [item.reason for item in made.findings]
+    result = stage.rotate_unattended()
+    assert (result.outcome, reasons(result)) == (Outcome.REFUSED, ["attended-rollback-only"])
+
+
 def test_a_hosted_certificate_that_nobody_remembers_is_left_to_a_person() -> None:
     """A certificate that would do, hosted and not served, may have been rolled back by a run whose state was lost."""
     stage = unattended()
