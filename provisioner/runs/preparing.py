@@ -110,6 +110,7 @@ class Preparation:
     def _host(self, made: Plan, step: Step) -> Observed:
         leaf = made.leaf(step.certificate)
         assert leaf is not None
+        self._journal.meet(leaf.sha256)  # it is not hosted yet, and the upload may land although its answer is lost
         hosted, uploaded = Host(self._desired.name, self._part(step), self._seams.reads).ensure(leaf)
         message = f"{'uploaded' if uploaded else 'found'} {hosted.name} as {hosted.identifier}"
         self._journal.tell(EventKind.HOSTED, message, identifier=hosted.identifier)

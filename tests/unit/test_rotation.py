@@ -171,6 +171,18 @@ def test_a_renewed_certificate_waits_for_the_window() -> None:
     assert (stage.clock.now() - timedelta(hours=1)).strftime("%a %H") in {"Sun 02", "Sun 03", "Sun 04"}
 
 
+def test_a_certificate_that_a_person_issued_is_not_unknown_once_it_is_hosted_here() -> None:
+    """What lies in the key store is taken, hosted, and waited with, hour after hour."""
+    stage = unattended(window=SUNDAYS)
+    pass_until_due(stage)
+    stage.pki.issue(stage.desired.specification)
+    for _ in range(2):
+        result = stage.rotate_unattended()
+        assert (result.outcome, reasons(result)) == (Outcome.UNCHANGED, [])
+        stage.clock.sleep(HOUR)
+    assert (len(stage.pki.issued), len(stage.hosting.uploads)) == (2, 2)
+
+
 def test_a_certificate_that_no_window_is_left_for_alarms_at_once() -> None:
     """With expiry nearer than any window nothing is made, and a person is told."""
     stage = unattended(window=Window("0 2 1 1 *", timedelta(hours=3)))
