@@ -279,11 +279,15 @@ def way_back(case: Case) -> Iterator[Finding]:
         RollbackTarget.PREVIOUS_CERTIFICATE in wanted and previous is not None and previous.mode is Mode.MUTUAL
     )
     hosted = previous is not None and previous.identifier is not None
-    if RollbackTarget.ONE_WAY not in wanted and not (to_previous and hosted):
+    if RollbackTarget.ONE_WAY not in wanted and not (to_previous and hosted and case.observed.previous_valid):
         yield Finding(
             "no-rollback",
             f"on_failure ({', '.join(wanted)}) names nothing to go back to: a failed switch is left as it is",
             Severity.WARNING,
+        )
+    if to_previous and not case.observed.previous_valid:
+        yield Finding(
+            "previous-expired", "the served certificate has expired, so a rollback doesn't restore it", Severity.WARNING
         )
     if to_previous and not hosted:
         yield Finding(

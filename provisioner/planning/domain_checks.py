@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from provisioner.model.certificate import Specification
+from provisioner.model.certificate import HostedSpecification, Specification
 from provisioner.model.finding import Finding, Severity
 from provisioner.planning import parts
 from provisioner.planning.case import Case, refuse
 from provisioner.planning.observed import Kept
 from provisioner.planning.parts import PartPlan
 from provisioner.planning.satisfies import covers
-from provisioner.planning.source_checks import rehearsal_failures
+from provisioner.planning.source_checks import no_rehearsal, rehearsal_failures
 from provisioner.planning.wanted import Aim, aim
 
 
@@ -25,7 +25,7 @@ def mapped(case: Case) -> Iterator[Finding]:
             "let the specification of the instance's own certificate differ, so that a new one is made",
         )
     for item in case.domains:
-        yield from _domain(item)
+        yield from _domain(case, item)
 
 
 def resolved(case: Case) -> Iterator[Finding]:
@@ -72,8 +72,17 @@ def kept_problems(kept: Kept) -> Iterator[Finding]:
         yield refuse("chain-signature", message, next_step)
 
 
-def _domain(item: PartPlan) -> Iterator[Finding]:
+def _domain(case: Case, item: PartPlan) -> Iterator[Finding]:
     part = item.part
+    kept = parts.target(item)
+    if kept is not None and kept.identifier is None and item.leaf is None:
+        yield refuse(
+            "domain-not-hosted",
+            f"the certificate that {part.host} serves has no known hosted copy, so it would fall out of the mapping",
+            f"let [certificates.{part.wanted.name}] differ, so that a new one is made, or run where its key is kept",
+        )
+    if item.reasons and isinstance(part.wanted, HostedSpecification):
+        yield no_rehearsal(case, part.wanted)
     wanted = aim(part.wanted, part.pinned)
     if (wanted.names or isinstance(part.wanted, Specification)) and not covers(wanted.names, part.host):
         yield names_miss(wanted, part.host)

@@ -134,6 +134,11 @@ class Observed:
     names: tuple[NameRecord, ...] = ()
 
     @property
+    def previous_valid(self) -> bool:
+        """Whether what is served could be gone back to, as far as its dates go."""
+        return self.served is None or self.served.leaf.not_after > self.at
+
+    @property
     def state(self) -> EndpointState | None:
         """The endpoint's state as it can be gone back to, None when the wire shows none."""
         if self.view.state is None:

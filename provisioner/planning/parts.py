@@ -15,7 +15,8 @@ from provisioner.planning.wanted import renewal_reason, shortcomings
 class PartPlan:
     """What one part needs: why, the kept certificate that would do, and what makes one ready.
 
-    ``reasons`` is empty where the served certificate will do.
+    ``reasons`` is empty where the served certificate will do; ``candidate`` is then that one, where it has to be hosted
+    again.
     """
 
     part: Part
@@ -42,6 +43,12 @@ def own_part(desired: Desired, observed: Observed) -> Part:
     )
 
 
+def expiry(desired: Desired, observed: Observed) -> datetime | None:
+    """Return when the first of the served certificates expires that have to be replaced, None when none has to be."""
+    served = [(part, part.served) for part in (own_part(desired, observed), *observed.domains)]
+    return min((item.leaf.not_after for part, item in served if item and gaps(part, observed.at)), default=None)
+
+
 def plan_part(part: Part, at: datetime, *, anyway: bool) -> PartPlan:
     """Return what a part needs.
 
@@ -51,7 +58,18 @@ def plan_part(part: Part, at: datetime, *, anyway: bool) -> PartPlan:
         anyway: find a certificate although none is served, or whatever is served, since the mode changes.
     """
     reasons = gaps(part, at)
-    return PartPlan(part, reasons, candidate(part, at) if reasons or anyway else None)
+    return PartPlan(part, reasons, candidate(part, at) if reasons or anyway else _unhosted(part))
+
+
+def _unhosted(part: Part) -> Kept | None:
+    """Return what a part serves, and goes on serving, where its hosted copy is gone; None where it can't be remade.
+
+    The mapping is set as a whole, and what has no hosted copy would fall out of it.
+    """
+    served = part.served
+    if served is None or isinstance(part.wanted, HostedSpecification) or hosted_copy(part.hosted, served.leaf):
+        return None
+    return next((item for item in part.kept if item.material.leaf.sha256 == served.leaf.sha256), None)
 
 
 def gaps(part: Part, at: datetime) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ def plan(
         leaves=_leaves(own, *domains),
         target=target,
         previous=previous,
-        undo=_undo(desired, previous) if reasons else "nothing to undo",
+        undo=_undo(way_back(desired, observed)) if reasons else "nothing to undo",
         outage=_RESTART if reasons else "none",
         trust=_trust(desired, observed.authority, observed.served) if reasons else "",
         findings=findings(case),
@@ -108,6 +108,11 @@ def rollback_target(desired: Desired, previous: EndpointState | None, *, previou
     return None
 
 
+def way_back(desired: Desired, observed: Observed) -> EndpointState | None:
+    """Return where a change that failed now would go back to; a certificate that has expired is not gone back to."""
+    return rollback_target(desired, observed.state, previous_valid=observed.previous_valid)
+
+
 def restorable(previous: EndpointState | None) -> bool:
     """Tell whether a state can be asked for again: mutual, with a known hosted copy."""
     return previous is not None and previous.mode is Mode.MUTUAL and bool(previous.identifier and previous.leaf)
@@ -133,7 +138,7 @@ def _steps(
     why = "; ".join(reasons)
     if desired.mode is Mode.ONE_WAY:
         return (Step(StepKind.SWITCH, f"{desired.endpoint} to one-way", why),)
-    changing = [item for item in (own, *domains) if item.reasons or (item is own and not domains)]
+    changing = [item for item in (own, *domains) if item.reasons or item.leaf or (item is own and not domains)]
     steps = dict.fromkeys(step for item in changing for step in parts.making(item))
     return (*steps, Step(StepKind.SWITCH, _switch_words(desired, own, domains), why))
 
@@ -143,7 +148,7 @@ def _switch_words(desired: Desired, own: PartPlan, domains: tuple[PartPlan, ...]
     also = f", and map {', '.join(mapped)}" if mapped else ""
     if isinstance(desired.specification, HostedSpecification):
         return f"{desired.endpoint} to mutual with hosted certificate {desired.specification.identifier}{also}"
-    if own.leaf is None and not own.reasons and domains:
+    if not own.reasons and domains:
         return f"{desired.endpoint} stays mutual with what it serves{also}"
     return f"{desired.endpoint} to mutual with {shown_leaf(own.leaf) if own.leaf else 'the new certificate'}{also}"
 
@@ -153,8 +158,7 @@ def _specification_digest(desired: Desired, observed: Observed) -> str:
     return specification_digest(desired, observed.authority, pinned)
 
 
-def _undo(desired: Desired, previous: EndpointState | None) -> str:
-    target = rollback_target(desired, previous, previous_valid=True)
+def _undo(target: EndpointState | None) -> str:
     if target is None:
         return "none: on_failure leaves a failed switch as it is"
     if target.mode is Mode.ONE_WAY:

@@ -6,24 +6,28 @@ from provisioner.model.certificate import FilesSpecification, HostedSpecificatio
 from provisioner.model.finding import Finding, Severity
 from provisioner.planning.case import Case, current, refuse
 from provisioner.planning.observed import Part, hosted_copy
-from provisioner.planning.parts import own_part
+from provisioner.planning.parts import gaps, own_part
 from provisioner.planning.wanted import pinned_reason
 
 
 def pinned(case: Case) -> Iterator[Finding]:
     """Refuse a leaf of files or of an identifier that can't be told, is out of date, or is due with nothing newer."""
-    wanted = case.desired.specification
+    yield from _pinned(case, own_part(case.desired, case.observed), changes=True)
+    for part in case.observed.domains:
+        yield from _pinned(case, part, changes=bool(gaps(part, case.observed.at)))
+
+
+def _pinned(case: Case, part: Part, *, changes: bool) -> Iterator[Finding]:
+    """Check one part; what does not change must not keep the others from being changed."""
+    wanted, found = part.wanted, part.pinned
     if isinstance(wanted, Specification):
         return
-    found = case.observed.pinned
     if isinstance(wanted, HostedSpecification) and (found is None or found.sha256 is None):
         yield _unknown(wanted, found)
     elif found is not None and not current(found.not_after, case):
-        yield refuse(
-            "outside-dates",
-            f"{_which(wanted)} expired on {found.not_after:%Y-%m-%d}",
-            _replace(wanted),
-        )
+        expired = f"{_which(wanted)} expired on {found.not_after:%Y-%m-%d}"
+        refuses = changes or not case.switching
+        yield Finding("outside-dates", expired, Severity.REFUSAL if refuses else Severity.WARNING, _replace(wanted))
     elif found is not None and (late := pinned_reason(found, wanted, case.observed.at)):
         if case.switching:
             yield Finding("due-soon", f"{_which(wanted)} is due already: {late}", Severity.WARNING, _replace(wanted))
@@ -37,13 +41,7 @@ def rehearsed(case: Case) -> Iterator[Finding]:
         return
     wanted, rehearsal = case.desired.specification, case.observed.rehearsal
     if isinstance(wanted, HostedSpecification):
-        yield Finding(
-            "no-rehearsal",
-            f"the key of {wanted.identifier} isn't here: that it matches, and that the chain verifies, can't be "
-            "rehearsed",
-            Severity.REFUSAL if case.permissions.unattended else Severity.WARNING,
-            f"provisioner apply {case.desired.name}" if case.permissions.unattended else "",
-        )
+        yield no_rehearsal(case, wanted)
         return
     if case.candidate is None or rehearsal is None or rehearsal.sha256 != case.candidate.material.leaf.sha256:
         yield Finding(
@@ -51,6 +49,16 @@ def rehearsed(case: Case) -> Iterator[Finding]:
         )
         return
     yield from rehearsal_failures(own_part(case.desired, case.observed))
+
+
+def no_rehearsal(case: Case, wanted: HostedSpecification) -> Finding:
+    """Return what is said where the key isn't here; with nobody watching it refuses."""
+    return Finding(
+        "no-rehearsal",
+        f"the key of {wanted.identifier} isn't here: that it matches, and that the chain verifies, can't be rehearsed",
+        Severity.REFUSAL if case.permissions.unattended else Severity.WARNING,
+        f"provisioner apply {case.desired.name}" if case.permissions.unattended else "",
+    )
 
 
 def foreign(case: Case) -> Iterator[Finding]:

@@ -1,33 +1,38 @@
 """Hosted certificates that would do and that nobody here remembers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from provisioner.model.certificate import HostedCertificate, HostedSpecification, Specification
-from provisioner.model.desired import Desired
-from provisioner.planning.observed import Observed
+from provisioner.planning.observed import Part
 from provisioner.planning.satisfies import due
 from provisioner.planning.wanted import lead
 
 _NAMED_DIGITS = 16
 
 
-def strangers(desired: Desired, observed: Observed, knows: Callable[[str], bool]) -> tuple[str, ...]:
+def strangers(parts: Iterable[Part], at: datetime, knows: Callable[[str], bool]) -> tuple[str, ...]:
     """Return identifiers of hosted certificates that would do, are not served, and are unknown to this state.
 
     One of them may have been rolled back by a run whose state was lost, or may be what another machine is about to
     switch to; unattended runs leave that to a person.
 
     Args:
-        desired: what is wanted.
-        observed: what was seen.
+        parts: the instance's names with what is wanted and was seen of each.
+        at: the time of day.
         knows: tells whether this state has worked with a leaf whose SHA-256 begins so.
     """
-    served = observed.served.leaf.sha256 if observed.served else ""
-    return tuple(
+    found = (
         item.identifier
-        for item in observed.hosted
-        if not served.startswith(_begin(item)) and _would_do(item, desired, observed) and not knows(_begin(item))
+        for part in parts
+        for item in part.hosted
+        if not _serves(part, item) and _would_do(item, part, at) and not knows(_begin(item))
     )
+    return tuple(dict.fromkeys(found))
+
+
+def _serves(part: Part, item: HostedCertificate) -> bool:
+    return part.served is not None and part.served.leaf.sha256.startswith(_begin(item))
 
 
 def _begin(item: HostedCertificate) -> str:
@@ -35,17 +40,17 @@ def _begin(item: HostedCertificate) -> str:
     return item.sha256 or item.name[-_NAMED_DIGITS:]
 
 
-def _would_do(item: HostedCertificate, desired: Desired, observed: Observed) -> bool:
-    wanted = desired.specification
+def _would_do(item: HostedCertificate, part: Part, at: datetime) -> bool:
+    wanted = part.wanted
     if isinstance(wanted, HostedSpecification) or item.not_after is None or item.status in {"expired", "revoked"}:
         return False
     if not isinstance(wanted, Specification):
-        return observed.pinned is not None and (observed.pinned.sha256 or "").startswith(_begin(item))
+        return part.pinned is not None and (part.pinned.sha256 or "").startswith(_begin(item))
     names = {name.lower() for name in item.dns_names}
     same = names - set(wanted.ip_addresses) == {name.lower() for name in wanted.dns_names}
     same = same and item.key in {None, _service_key(wanted)}
     lifetime = item.not_after - item.not_before if item.not_before else wanted.valid_for
-    return same and not due(item.not_after, lead(wanted, lifetime), observed.at)
+    return same and not due(item.not_after, lead(wanted, lifetime), at)
 
 
 def _service_key(wanted: Specification) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from provisioner.model.finding import Finding, Severity
 from provisioner.model.instance import Mode
-from provisioner.planning import windows
+from provisioner.planning import parts, windows
 from provisioner.planning.case import Case, Check, refuse
 from provisioner.planning.wire import mode_words
 
@@ -33,11 +33,11 @@ def undo_alone(case: Case) -> Iterator[Finding]:
 
 
 def taken_back(case: Case) -> Iterator[Finding]:
-    """Refuse a certificate that some instance was taken back from."""
+    """Refuse a certificate that some instance was taken back from, or did not come back with."""
     if case.permissions.unattended and case.switching and case.observed.taken_back:
         yield refuse(
             "taken-back",
-            "an instance was taken back from this certificate before",
+            "an instance was taken back from this certificate before, or did not come back with it",
             f"find out why, then: provisioner apply {case.desired.name}",
         )
 
@@ -67,14 +67,14 @@ def outside_window(case: Case) -> Iterator[Finding]:
 
 def window_in_time(case: Case) -> Iterator[Finding]:
     """Refuse to wait for a window that would come too late for the served certificate."""
-    window, served = case.desired.rotation.window, case.observed.served
-    if not case.permissions.unattended or not case.switching or window is None or served is None:
+    window, expiry = case.desired.rotation.window, parts.expiry(case.desired, case.observed)
+    if not case.permissions.unattended or not case.switching or window is None or expiry is None:
         return
-    last = windows.last_chance(window, served.leaf.not_after, case.desired.waiting.deadline)
+    last = windows.last_chance(window, expiry, case.desired.waiting.deadline)
     if case.desired.mode is Mode.MUTUAL and (last is None or last.end <= case.observed.at):
         yield refuse(
             "no-window-in-time",
-            f"the served certificate expires on {served.leaf.not_after:%Y-%m-%d %H:%M} UTC, and no maintenance window "
+            f"the served certificate expires on {expiry:%Y-%m-%d %H:%M} UTC, and no maintenance window "
             "ends in time before that",
             f"provisioner apply {case.desired.name}: it acts outside of the window too",
         )

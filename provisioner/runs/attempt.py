@@ -151,7 +151,7 @@ class Attempt:
         return results.refused(self.desired, made) if made.refusals else made
 
     def served_expiry(self) -> datetime | None:
-        """Return when the certificate on the wire expires, None when that can't be seen; asks the wire alone."""
+        """Return when the first certificate on the wire expires, None when that can't be seen; asks the wire alone."""
         return self._observer.served_expiry()
 
     def switch(self, made: Plan) -> InstanceResult:

@@ -54,17 +54,20 @@ class Conclusion:
         if watched.ending is Ending.REVERTED:
             return self._undoer.reverted(intent, watched)
         if watched.ending is Ending.DOWN_OUT_OF_SERVICE:
+            self._journal.distrust_change(intent)  # until it is verified here, it is tried nowhere else unattended
             return self._undoer.broken(watched, watched.ending.value)
         return self._undoer.undo(intent, watched)
 
     def _settled(self, intent: Intent, watched: Watched, findings: tuple[Finding, ...]) -> InstanceResult:
-        missing = self._returning.missing(intent.clients)
-        enough = self._returning.enough(intent.clients, missing)
+        absence = self._returning.missing(intent.clients)
+        missing, awaited = absence.missing, intent.clients
         watched = watched.without(missing)
-        if not enough and self._desired.clients.rollback:
-            return self._undoer.undo(intent, watched, f"{len(missing)} of {len(intent.clients)} clients are missing")
-        if not enough:
-            findings = (*findings, results.clients_missing(missing, intent.clients))
+        if not absence.enough and absence.unknown:
+            findings = (*findings, results.clients_unknown(missing, awaited, absence.unknown))
+        elif not absence.enough and self._desired.clients.rollback:
+            return self._undoer.undo(intent, watched, f"{len(missing)} of {len(awaited)} clients are missing")
+        elif not absence.enough:
+            findings = (*findings, results.clients_missing(missing, awaited))
         self._journal.verified(intent.target, intent.previous)
         self._journal.tell(EventKind.SETTLED, f"verified: {watched.view.words}")
         return results.ended(

@@ -88,8 +88,8 @@ class Journal:
             clients=clients,
             instance_id=self._desired.id,
         )
-        if target.leaf is not None:
-            self.meet(target.leaf)
+        for leaf in sorted(_leaves(target)):
+            self.meet(leaf)
         self._records.intents.save(intent)
         return intent
 
@@ -100,6 +100,13 @@ class Journal:
     def meet(self, sha256: str) -> None:
         """Record that this state works with a leaf."""
         self._records.leaves.meet(sha256, self._clock.now())
+
+    def distrust_change(self, intent: Intent) -> None:
+        """Record that the endpoint was taken back from, or did not come back with, the leaves of a request."""
+        previous = intent.previous
+        before = _leaves(previous) if previous is not None and previous.mode is intent.target.mode else set()
+        for leaf in sorted(_leaves(intent.target) - before):
+            self.distrust(leaf)
 
     def distrust(self, sha256: str | None) -> None:
         """Record that the endpoint was taken back from a leaf; unattended runs leave it alone from then on."""
@@ -121,8 +128,8 @@ class Journal:
     def verified(self, state: EndpointState, previous: EndpointState | None) -> None:
         """Record that the endpoint was verified in a state, and close the intent."""
         self._records.history.switched(self._desired.name, state, previous, self._clock.now())
-        if state.leaf is not None:
-            self._records.leaves.trust(state.leaf)
+        for leaf in sorted(_leaves(state)):
+            self._records.leaves.trust(leaf)
         self.close_intent()
 
     def hold(self, reason: str, specification: str) -> None:
@@ -148,3 +155,8 @@ class Journal:
     def _mark(self, intent: Intent) -> Intent:
         self._records.intents.save(intent)
         return intent
+
+
+def _leaves(state: EndpointState) -> set[str]:
+    """Return the leaves of a state that are known, those of its domains among them."""
+    return {leaf for leaf in (state.leaf, *(item.leaf for item in state.domains)) if leaf}

@@ -8,9 +8,9 @@ from provisioner.errors import RejectedError, UnusableError
 from provisioner.model.certificate import HostedCertificate, HostedSpecification, Pinned
 from provisioner.model.desired import Desired, Mapped, Wanted
 from provisioner.model.instance import DeviceCA, Instance, Mode, NameRecord
-from provisioner.model.reading import AddressReading, CanaryResult, Reading
+from provisioner.model.reading import AddressReading, CanaryResult, CanaryVerdict, Reading
 from provisioner.planning.observed import DeviceCAs, Kept, Observed, Part, Rehearsed, Served
-from provisioner.planning.parts import PartPlan
+from provisioner.planning.parts import PartPlan, own_part
 from provisioner.planning.planner import planned_parts
 from provisioner.planning.strangers import strangers
 from provisioner.planning.wire import Look, View, unreachable, view
@@ -21,6 +21,7 @@ from provisioner.runs.pinning import pinned_by_files, pinned_by_identifier
 from provisioner.runs.seams import Records, Seams
 from provisioner.waiting import Repeater
 
+_PASSING = {CanaryVerdict.UNREACHABLE, CanaryVerdict.NO_ECHO}
 _SERVICE_DOMAIN = ".mqtt.aliyuncs.com"
 
 
@@ -68,9 +69,13 @@ class Observer:
             domains=tuple(self._part(item, reading, seen) for item in desired.domains),
             names=self._names(),
         )
-        leaves = self._records.leaves
-        taken_back = pinned is not None and pinned.sha256 is not None and leaves.distrusted(pinned.sha256)
-        return replace(observed, strangers=strangers(desired, observed, leaves.knows), taken_back=taken_back)
+        own, leaves = own_part(desired, observed), self._records.leaves
+        fixed = [part.pinned.sha256 for part in (own, *observed.domains) if part.pinned and part.pinned.sha256]
+        return replace(
+            observed,
+            strangers=strangers((own, *observed.domains), observed.at, leaves.knows),
+            taken_back=any(leaves.distrusted(leaf) for leaf in fixed),
+        )
 
     def rehearsed(self, observed: Observed) -> Observed:
         """Return the observation with rehearsals of the certificates that would be switched to, if they are here."""
@@ -104,10 +109,16 @@ class Observer:
         return found.status if found else None
 
     def served_expiry(self) -> datetime | None:
-        """Return when the certificate on the wire expires, None when that can't be seen."""
+        """Return when the first certificate on the wire expires, None when that can't be seen."""
         reading = self._looker.look()
-        served = self._served(reading, view(reading, unreachable(reading)))
-        return served.leaf.not_after if served else None
+        seen = view(reading, unreachable(reading))
+        leaves = dict(seen.state.domains) if seen.state else {}
+        mapped = (
+            self._shown(item.addresses, leaves.get(item.domain), self._desired.specification.name)
+            for item in reading.domains
+        )
+        shown = (self._served(reading, seen), *mapped)
+        return min((item.leaf.not_after for item in shown if item is not None), default=None)
 
     def kept(self, name: str) -> tuple[Kept, ...]:
         """Return what the key store has for a certificate, newest first."""
@@ -188,7 +199,10 @@ class Observer:
         if seen.state.mode is Mode.ONE_WAY and not policy.logs_in:
             return None
         address = next(item.address for item in reading.addresses if item.address not in left_out)
-        return next(iter(self._looker.try_canary([address])), None)
+        result = next(iter(self._looker.try_canary([address])), None)
+        if result is not None and result.verdict in _PASSING:  # one lost packet is no alarm
+            result = next(iter(self._looker.try_canary([address])), None)
+        return result
 
 
 def _pick(listed: tuple[Instance, ...], wanted: str) -> Instance | None:

@@ -10,7 +10,7 @@ from provisioner.model.plan import Plan, Step, StepKind
 from provisioner.planning.case import Permissions
 from provisioner.planning.observed import Observed, Part
 from provisioner.planning.parts import own_part
-from provisioner.planning.planner import plan, rollback_target
+from provisioner.planning.planner import plan, way_back
 from provisioner.runs.hosting import Host
 from provisioner.runs.journal import Journal
 from provisioner.runs.observing import Observer
@@ -87,7 +87,7 @@ class Preparation:
 
     def _plan(self, observed: Observed) -> Plan:
         target = EndpointState(self._desired.mode)
-        back = rollback_target(self._desired, observed.state, previous_valid=True)
+        back = way_back(self._desired, observed)
         return plan(
             self._desired,
             observed,
@@ -110,6 +110,7 @@ class Preparation:
     def _host(self, made: Plan, step: Step) -> Observed:
         leaf = made.leaf(step.certificate)
         assert leaf is not None
+        self._journal.meet(leaf.sha256)  # it is not hosted yet, and the upload may land although its answer is lost
         hosted, uploaded = Host(self._desired.name, self._part(step), self._seams.reads).ensure(leaf)
         message = f"{'uploaded' if uploaded else 'found'} {hosted.name} as {hosted.identifier}"
         self._journal.tell(EventKind.HOSTED, message, identifier=hosted.identifier)

@@ -28,13 +28,27 @@ def unchanged(desired: Desired, plan: Plan) -> InstanceResult:
 
 def clients_missing(missing: tuple[str, ...], awaited: tuple[str, ...]) -> Finding:
     """Return the finding that device clients did not come back in time."""
-    named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")  # noqa: PLR2004
     return Finding(
         "clients-missing",
-        f"{len(missing)} of {len(awaited)} clients that were online before the switch are missing: {named}",
+        f"{len(missing)} of {len(awaited)} clients that were online before the switch are missing: {_named(missing)}",
         Severity.WARNING,
         "look at these devices; provisioner rollback takes the endpoint back",
     )
+
+
+def clients_unknown(unseen: tuple[str, ...], awaited: tuple[str, ...], why: str) -> Finding:
+    """Return the finding that nobody could tell whether device clients came back; that is no reason to go back."""
+    return Finding(
+        "clients-unknown",
+        f"whether {len(unseen)} of {len(awaited)} clients that were online before the switch are back could not be "
+        f"known ({why}): {_named(unseen)}",
+        Severity.WARNING,
+        "look at these devices; provisioner rollback takes the endpoint back",
+    )
+
+
+def _named(clients: tuple[str, ...]) -> str:
+    return ", ".join(clients[:5]) + (f" and {len(clients) - 5} more" if len(clients) > 5 else "")  # noqa: PLR2004
 
 
 def waits(desired: Desired, plan: Plan, when: str, finding: Finding) -> InstanceResult:

@@ -1,6 +1,7 @@
 """Devices coming back after a switch: who was online before, and who is missing afterwards."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from provisioner.errors import ServiceError
 from provisioner.model.desired import Desired
@@ -8,6 +9,19 @@ from provisioner.model.event import EventKind
 from provisioner.ports import Clock, Sessions
 from provisioner.runs.journal import Journal
 from provisioner.waiting import Repeater, poll_until
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Who was not seen back when the wait ended.
+
+    ``enough`` tells whether the wanted share is back; ``unknown`` is why the service could not say who is, empty where
+    it could: then nobody knows that those not seen are missing.
+    """
+
+    missing: tuple[str, ...] = ()
+    enough: bool = True
+    unknown: str = ""
 
 
 class Returning:
@@ -43,34 +57,34 @@ class Returning:
         self._journal.tell(EventKind.OBSERVED, message, online=len(online))
         return tuple(item for item in self._policy.ids if item in online)
 
-    def missing(self, awaited: Sequence[str]) -> tuple[str, ...]:
+    def missing(self, awaited: Sequence[str]) -> Absence:
         """Wait until the wanted share is back or the deadline passes; return who is missing then."""
         if not awaited:
-            return ()
+            return Absence()
         end = self._clock.monotonic() + self._desired.waiting.deadline.total_seconds()
-        absent = list(awaited)
+        absent = tuple(awaited)
 
-        def tick() -> tuple[str, ...] | None:
+        def tick() -> Absence | None:
+            nonlocal absent
             self._heed_stop()
-            absent[:] = self._still_absent(absent)
+            late = self._clock.monotonic() >= end
+            unknown = ""
+            try:
+                absent = self._still_absent(absent, persistently=late)
+            except ServiceError as error:
+                unknown = error.message
             back = len(awaited) - len(absent)
-            self._journal.tell(EventKind.WAITING, f"{back} of {len(awaited)} clients that were online are back")
-            enough = self.enough(awaited, absent)
-            return tuple(absent) if enough or self._clock.monotonic() >= end else None
+            told = f"{back} of {len(awaited)} clients that were online are back"
+            self._journal.tell(EventKind.WAITING, f"{told}; who else is could not be asked" if unknown else told)
+            enough = back / len(awaited) >= self._policy.share
+            return Absence(absent, enough=enough, unknown=unknown) if enough or late else None
 
         return poll_until(tick, self._clock, self._desired.waiting.status_poll.total_seconds())
 
-    def enough(self, awaited: Sequence[str], missing: Sequence[str]) -> bool:
-        """Tell whether the wanted share of those awaited is back."""
-        return len(awaited) - len(missing) >= self._policy.share * len(awaited)
-
-    def _still_absent(self, absent: Sequence[str]) -> list[str]:
-        """Return who is absent still; who was seen back is not asked for again."""
-        try:
-            online = self._online(absent)
-        except ServiceError:
-            return list(absent)
-        return [item for item in absent if item not in online]
+    def _still_absent(self, absent: Sequence[str], *, persistently: bool) -> tuple[str, ...]:
+        """Return who is absent still; who was seen back is not asked for again. Raises ``ServiceError``."""
+        online = self._repeater.read(lambda: self._online(absent)) if persistently else self._online(absent)
+        return tuple(item for item in absent if item not in online)
 
     def _online(self, clients: Sequence[str]) -> frozenset[str]:
         return self._sessions.online(self._desired.region, self._desired.id, tuple(clients))

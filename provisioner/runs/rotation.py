@@ -1,21 +1,24 @@
 """Rotation: renewing what is due on instances that nobody watches, and nothing else."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 from provisioner.errors import BusyError, ServiceError
 from provisioner.model.finding import Finding, Severity
 from provisioner.model.intent import Backoff
 from provisioner.model.outcome import InstanceResult, Outcome
 from provisioner.model.plan import Plan
+from provisioner.planning import parts
 from provisioner.planning.timing import begins_at, last_chance_now
 from provisioner.ports import Backoffs, Clock, Locks
 from provisioner.runs import results
 from provisioner.runs.attempt import Attempt
 from provisioner.runs.guarding import guarded
+
+T = TypeVar("T")
 
 _FIRST_BACKOFF = timedelta(hours=1)
 _LONGEST_BACKOFF = timedelta(hours=32)
@@ -23,20 +26,14 @@ _LONGEST_BACKOFF = timedelta(hours=32)
 _SLACK = timedelta(minutes=5)
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """An instance whose certificate is hosted and whose switch may begin now."""
-
-    attempt: Attempt
-    plan: Plan
-
-
 class Rotation:
     """Rotates instances, each on its own: one that fails or refuses does not keep the others from being served.
 
     Two stages, so that a certificate that several instances share is made and hosted once, before any is touched: first
     every instance's open request is followed and its certificate made ready, then those whose window is open are
-    switched, one after the other.
+    switched, one after the other. Each is looked at anew right before its switch: the others' restarts take their time,
+    in which its window may close, and another machine may have got ahead. An instance is held only while it is worked
+    on, so that a person can take one back while others restart.
 
     Args:
         attempts: one per instance, made for a run that nobody watches.
@@ -56,56 +53,62 @@ class Rotation:
     def run(self) -> tuple[InstanceResult, ...]:
         """Rotate every instance and return how it ended, in the order given."""
         found: dict[str, InstanceResult] = {}
-        with ExitStack() as stack:
-            ready = list(self._make_ready(stack, found))
-            acted = False
-            for item in ready:
-                result = guarded(item.attempt.desired, partial(self._switch, item, anew=acted))
-                found[item.attempt.desired.name] = self._ended(item.attempt, result)
-                acted = True
-                if result.outcome is Outcome.INTERRUPTED:
-                    break
-            for item in ready:
-                name = item.attempt.desired.name
-                found.setdefault(name, item.attempt.journal.end(results.not_started(item.attempt.desired, "a stop")))
-        return tuple(found[attempt.desired.name] for attempt in self._attempts)
-
-    def _make_ready(self, stack: ExitStack, found: dict[str, InstanceResult]) -> Iterator[_Ready]:
+        ready: list[Attempt] = []
         for attempt in sorted(self._attempts, key=lambda item: item.desired.name):
-            name = attempt.desired.name
-            try:
-                stack.enter_context(self._locks.hold(name, self._run))
-            except BusyError as error:
-                found[name] = results.failed(attempt.desired, error)
-                continue
-            attempt.journal.begin()
-            made = guarded(attempt.desired, partial(self._one, attempt))
-            if isinstance(made, _Ready):
-                yield made
+            if _stopped(found):
+                break
+            made = self._held(attempt, self._prepare)
+            if made is None:
+                ready.append(attempt)
             else:
-                found[name] = self._ended(attempt, made)
+                found[attempt.desired.name] = made
+        for attempt in ready:
+            if _stopped(found):
+                break
+            switched = self._held(attempt, self._switch)
+            found[attempt.desired.name] = attempt.journal.end(switched) if _is_busy(switched) else switched
+        return tuple(found.get(attempt.desired.name) or self._not_started(attempt) for attempt in self._attempts)
 
-    def _one(self, attempt: Attempt) -> InstanceResult | _Ready:
+    def _held(self, attempt: Attempt, work: Callable[[Attempt], T]) -> T | InstanceResult:
+        """Work on an instance while holding it; return what that gives, or that another run has it."""
+        try:
+            with self._locks.hold(attempt.desired.name, self._run):
+                return work(attempt)
+        except BusyError as error:
+            return results.failed(attempt.desired, error)
+
+    def _prepare(self, attempt: Attempt) -> InstanceResult | None:
+        """Make an instance ready; return the result when that ends the run on it, None when it may be switched."""
+        attempt.journal.begin()
+        made = guarded(attempt.desired, partial(self._ready, attempt))
+        return self._ended(attempt, made) if isinstance(made, InstanceResult) else None
+
+    def _switch(self, attempt: Attempt) -> InstanceResult:
+        """Look anew, switch where that still holds, and return how it ended."""
+        return self._ended(attempt, guarded(attempt.desired, partial(self._switched, attempt)))
+
+    def _switched(self, attempt: Attempt) -> InstanceResult:
+        ready = self._ready(attempt)
+        if isinstance(ready, InstanceResult):
+            return ready
+        result = attempt.switch(ready)
+        return replace(result, findings=(*result.findings, _why("due", ready)))
+
+    def _ready(self, attempt: Attempt) -> Plan | InstanceResult:
+        """Follow an open request and make the certificate ready; return the plan of a switch that may begin now."""
         refused = self._left_alone(attempt)
         if refused is not None:
             return refused
         taken_up = attempt.take_up()
         if taken_up is not None:
             return taken_up
-        made = attempt.prepare()
-        ready = attempt.make_ready(made)
+        ready = attempt.make_ready(attempt.prepare())
         if isinstance(ready, InstanceResult):
             return ready
-        waiting = self._waits_for_window(attempt, ready)
-        return _Ready(attempt, ready) if waiting is None else waiting
+        return self._waits_for_window(attempt, ready) or ready
 
-    def _switch(self, item: _Ready, *, anew: bool) -> InstanceResult:
-        """Switch, and say why; what was observed before another instance's restart is looked at again."""
-        ready = item.attempt.make_ready(item.attempt.prepare()) if anew else item.plan
-        if isinstance(ready, InstanceResult):
-            return ready
-        result = item.attempt.switch(ready)
-        return replace(result, findings=(*result.findings, _why("due", ready)))
+    def _not_started(self, attempt: Attempt) -> InstanceResult:
+        return attempt.journal.end(results.not_started(attempt.desired, "a stop"))
 
     def _left_alone(self, attempt: Attempt) -> InstanceResult | None:
         desired, backoff = attempt.desired, self._backoffs.get(attempt.desired.name)
@@ -117,9 +120,9 @@ class Rotation:
                 "unattended = true is not set for it, so nothing is done without a person",
                 f"provisioner apply {desired.name}, or unattended = true in [instances.{desired.name}]",
             )
-        if backoff is None or now >= backoff.until or attempt.journal.open_intent() is not None:
+        if backoff is None or attempt.journal.open_intent() is not None or not self._in_force(backoff, attempt, now):
             return None
-        if backoff.specification != attempt.undoer.specification_digest() or self._last_chance(attempt, now):
+        if self._last_chance(attempt, now):
             return None
         what = "a failure" if backoff.failures == 1 else f"{backoff.failures} failures"
         fact = backoff.reason.removeprefix(f"{desired.name}: ").removesuffix("; the endpoint was not touched")
@@ -131,17 +134,20 @@ class Rotation:
         return results.failed(desired, error)
 
     @staticmethod
+    def _in_force(backoff: Backoff, attempt: Attempt, now: datetime) -> bool:
+        """Tell whether a back-off still counts: not over, for this specification, and not of a clock that ran ahead."""
+        ahead = now < backoff.until <= now + _LONGEST_BACKOFF
+        return ahead and backoff.specification == attempt.undoer.specification_digest()
+
+    @staticmethod
     def _last_chance(attempt: Attempt, now: datetime) -> bool:
         if attempt.desired.rotation.window is None:
             return False
-        expiry = attempt.served_expiry()
-        return expiry is not None and last_chance_now(attempt.desired, expiry, now)
+        return last_chance_now(attempt.desired, attempt.served_expiry(), now)
 
     def _waits_for_window(self, attempt: Attempt, ready: Plan) -> InstanceResult | None:
-        served = attempt.observed.served
-        assert served is not None
-        now = self._clock.now()
-        begins = begins_at(attempt.desired, served.leaf.not_after, now)
+        now, expiry = self._clock.now(), parts.expiry(attempt.desired, attempt.observed)
+        begins = begins_at(attempt.desired, expiry, now)
         if begins is not None and begins <= now:
             return None
         when = f"{begins:%Y-%m-%d %H:%M} UTC" if begins else "a window opens"
@@ -162,14 +168,23 @@ class Rotation:
             if before is not None and result.outcome is not Outcome.REFUSED:
                 self._backoffs.clear(name)
             return None
-        if attempt.journal.open_intent() is not None or (before is not None and now < before.until):
+        if attempt.journal.open_intent() is not None or (before and self._in_force(before, attempt, now)):
             return None
-        failures = before.failures + 1 if before is not None else 1
-        pause = min(_FIRST_BACKOFF * 2 ** min(failures - 1, 5), _LONGEST_BACKOFF)
         digest = attempt.undoer.specification_digest()
+        failures = before.failures + 1 if before is not None and before.specification == digest else 1
+        pause = min(_FIRST_BACKOFF * 2 ** min(failures - 1, 5), _LONGEST_BACKOFF)
         backoff = Backoff(name, failures, now + pause - _SLACK, result.message, digest)
         self._backoffs.put(backoff)
         return backoff
+
+
+def _stopped(found: Mapping[str, InstanceResult]) -> bool:
+    """Tell whether the run was asked to stop."""
+    return any(result.outcome is Outcome.INTERRUPTED for result in found.values())
+
+
+def _is_busy(result: InstanceResult) -> bool:
+    return result.outcome is Outcome.BUSY
 
 
 def _why(reason: str, ready: Plan) -> Finding:
@@ -178,9 +193,16 @@ def _why(reason: str, ready: Plan) -> Finding:
 
 
 def _alarmed(result: InstanceResult) -> InstanceResult:
-    """Return the result with its refusals as alarms: with nobody watching, each of them needs a person."""
+    """Return the result with its refusals as alarms: with nobody watching, each of them needs a person.
+
+    An alarm where there was nothing to do is not "unchanged" either: nobody would hear of it.
+    """
     findings = tuple(
         replace(item, severity=Severity.ALARM) if item.severity is Severity.REFUSAL else item
         for item in result.findings
     )
-    return replace(result, findings=findings)
+    alarm = next((item for item in findings if item.severity is Severity.ALARM), None)
+    if alarm is None or result.outcome is not Outcome.UNCHANGED:
+        return replace(result, findings=findings)
+    message = f"{result.name}: a person is needed: {alarm.message}; nothing was changed"
+    return replace(result, outcome=Outcome.REFUSED, message=message, hint=alarm.hint, findings=findings)

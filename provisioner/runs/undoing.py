@@ -37,7 +37,7 @@ class Undoer:
     def undo(self, intent: Intent, watched: Watched, why: str = "") -> InstanceResult:
         """Roll a failed switch back and return how that ended; ``why`` is told by the wire when not given."""
         why = why or f"{watched.ending.value}: {watched.view.words}"
-        self._journal.distrust(intent.target.leaf)
+        self._journal.distrust_change(intent)
         target = rollback_target(self._desired, intent.previous, previous_valid=self.still_valid(intent.previous))
         if target is None:
             return self.broken(watched, f"the switch failed ({why}) and on_failure leaves it as it is")
@@ -123,7 +123,7 @@ class Undoer:
 
     def reverted(self, intent: Intent, watched: Watched) -> InstanceResult:
         """Return the result of a change that the cloud took back by itself: nothing more is requested."""
-        self._journal.distrust(intent.target.leaf)
+        self._journal.distrust_change(intent)
         self.hold("the endpoint went back by itself to the state before the request")
         self._journal.close_intent()
         return results.ended(

@@ -89,6 +89,7 @@ class World:
     names: dict[str, NameRecord] = field(default_factory=dict)
     mapping: dict[str, bytes] = field(default_factory=dict)
     online_clients: set[str] = field(default_factory=set)
+    sessions_error: ServiceError | None = None
     addresses: tuple[str, ...] = (ADDRESS,)
     elsewhere: dict[str, Shown | str] = field(default_factory=dict)
     glitches: list[str] = field(default_factory=list)
@@ -214,6 +215,8 @@ class World:
         """Return which clients are online: none while the endpoint is down."""
         self.move()
         self.calls.append("BatchQuerySessionByClientIds")
+        if self.sessions_error is not None:
+            raise self.sessions_error
         _require_instance(instance_id)
         return frozenset(self.online_clients & set(client_ids)) if self.shown.up else frozenset()
 

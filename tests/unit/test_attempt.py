@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from provisioner.errors import DeniedError
+from provisioner.errors import DeniedError, ServiceError, UnansweredError
 from provisioner.model.certificate import Profile
 from provisioner.model.desired import CanaryPolicy, ClientsPolicy, RollbackTarget
 from provisioner.model.event import Event, EventKind
@@ -522,6 +522,42 @@ def test_a_share_of_the_clients_may_be_enough(stage: Stage) -> None:
     began = stage.clock.now()
     assert stage.apply().outcome is Outcome.CONVERGED
     assert stage.clock.now() - began < timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnansweredError("BatchQuerySessionByClientIds: no answer", action="BatchQuerySessionByClientIds"),
+        DeniedError("BatchQuerySessionByClientIds: not allowed", action="BatchQuerySessionByClientIds"),
+    ],
+)
+def test_clients_that_nobody_can_ask_for_are_not_missing(stage: Stage, error: ServiceError) -> None:
+    """A service that can't say who is back is no reason to cut everybody off once more; the result says so."""
+    awaiting(stage, rollback=True)
+
+    def silence() -> None:
+        stage.world.sessions_error = error
+
+    stage.world.on_request = silence
+    result = stage.apply()
+    assert (result.outcome, stage.world.restarts, stage.records.holds.kept) == (Outcome.CONVERGED, 1, {})
+    asked = "whether 2 of 2 clients that were online before the switch are back could not be known"
+    told = result.findings[-1]
+    assert (told.reason, told.message) == ("clients-unknown", f"{asked} ({error.message}): a, b")
+
+
+@pytest.mark.parametrize("percent", [1, 7, 28, 55, 56, 100])
+def test_the_very_share_of_the_clients_is_enough(stage: Stage, percent: int) -> None:
+    """Fifty-five of a hundred are 55 percent, whatever binary fractions make of that."""
+    clients = tuple(f"GID_x@@@{number}" for number in range(100))
+    stage.desired = replace(stage.desired, clients=ClientsPolicy(clients, percent / 100, rollback=True))
+    stage.world.online_clients = set(clients)
+
+    def lose() -> None:
+        stage.world.online_clients = set(clients[:percent])
+
+    stage.world.on_request = lose
+    assert stage.apply().outcome is Outcome.CONVERGED
 
 
 def test_clients_are_awaited_by_the_run_that_goes_on(stage: Stage) -> None:

@@ -12,6 +12,7 @@ from provisioner.model.desired import RotationPolicy, Window
 from provisioner.model.finding import Severity
 from provisioner.model.instance import Mode
 from provisioner.model.outcome import InstanceResult, Outcome
+from provisioner.model.reading import CanaryVerdict
 from tests.fakes.stage import NAME, Stage, wanted
 
 SUNDAYS = Window("0 2 * * SUN", timedelta(hours=3))
@@ -43,6 +44,34 @@ def test_what_is_not_due_is_left_alone() -> None:
     result = stage.rotate_unattended()
     assert (result.outcome, reasons(result), stage.world.restarts) == (Outcome.UNCHANGED, [], 1)
     assert [event.kind.value for event in stage.events] == ["planned", "finished"]
+
+
+def test_a_device_that_is_locked_out_is_an_alarm_though_nothing_is_due() -> None:
+    """An hourly job that ends unchanged says nothing at all."""
+    stage = unattended()
+    stage.world.device_verdicts = {Mode.MUTUAL: CanaryVerdict.REFUSED_BY_TLS}
+    result = stage.rotate_unattended()
+    assert (result.outcome, reasons(result), stage.world.restarts) == (Outcome.REFUSED, ["canary-refused"], 1)
+    assert result.message == "prod: a person is needed: the canary can't log in: refused_by_tls; nothing was changed"
+    stage.world.device_verdicts = {}
+    assert stage.rotate_unattended().outcome is Outcome.UNCHANGED
+
+
+class Once(dict[Mode, CanaryVerdict]):
+    """Verdicts that hold for one session each."""
+
+    def get(self, mode: Mode, default: CanaryVerdict | None = None) -> CanaryVerdict | None:  # type: ignore[override]
+        """Return a verdict and forget it."""
+        return self.pop(mode, default)
+
+
+@pytest.mark.parametrize("verdict", [CanaryVerdict.UNREACHABLE, CanaryVerdict.NO_ECHO])
+def test_a_lost_packet_of_the_canary_is_no_alarm(verdict: CanaryVerdict) -> None:
+    """What passes at the next try wakes nobody."""
+    stage = unattended()
+    stage.world.device_verdicts = Once({Mode.MUTUAL: verdict})
+    assert stage.rotate_unattended().outcome is Outcome.UNCHANGED
+    assert stage.world.device_verdicts == {}
 
 
 def test_what_is_due_is_renewed() -> None:
@@ -142,6 +171,18 @@ def test_a_renewed_certificate_waits_for_the_window() -> None:
     assert (stage.clock.now() - timedelta(hours=1)).strftime("%a %H") in {"Sun 02", "Sun 03", "Sun 04"}
 
 
+def test_a_certificate_that_a_person_issued_is_not_unknown_once_it_is_hosted_here() -> None:
+    """What lies in the key store is taken, hosted, and waited with, hour after hour."""
+    stage = unattended(window=SUNDAYS)
+    pass_until_due(stage)
+    stage.pki.issue(stage.desired.specification)
+    for _ in range(2):
+        result = stage.rotate_unattended()
+        assert (result.outcome, reasons(result)) == (Outcome.UNCHANGED, [])
+        stage.clock.sleep(HOUR)
+    assert (len(stage.pki.issued), len(stage.hosting.uploads)) == (2, 2)
+
+
 def test_a_certificate_that_no_window_is_left_for_alarms_at_once() -> None:
     """With expiry nearer than any window nothing is made, and a person is told."""
     stage = unattended(window=Window("0 2 1 1 *", timedelta(hours=3)))
@@ -208,6 +249,35 @@ def test_another_specification_ends_the_back_off() -> None:
     assert stage.rotate_unattended().outcome is Outcome.CONVERGED
 
 
+def test_another_specification_backs_off_anew() -> None:
+    """A corrected configuration that fails too is not tried every hour, and begins with an hour."""
+    stage = unattended()
+    pass_until_due(stage)
+    stage.world.directory_error = UnansweredError("ListInstances: no answer", action="ListInstances")
+    for _ in range(4):
+        stage.rotate_unattended()
+        stage.clock.sleep(8 * HOUR)
+    stage.rotate_unattended()
+    stage.respecify(dns_names=("*.mqtt.aliyuncs.com", "mqtt.example.com"))
+    failed, left_alone = stage.rotate_unattended(), stage.rotate_unattended()
+    until = (stage.clock.now() + timedelta(minutes=55)).strftime("%Y-%m-%d %H:%M UTC")
+    assert [(item.reason, until in item.message) for item in failed.findings] == [("backs-off", True)]
+    assert f"left alone until {until} after a failure" in left_alone.message
+
+
+def test_a_back_off_of_a_clock_that_ran_ahead_does_not_count() -> None:
+    """A run at a wrong time of day, which the service refuses, must not leave the instance alone for years."""
+    stage = unattended()
+    pass_until_due(stage)
+    stage.world.directory_error = UnansweredError("ListInstances: no answer", action="ListInstances")
+    stage.rotate_unattended()
+    backoff = stage.records.backoffs.get(NAME)
+    assert backoff is not None
+    stage.records.backoffs.put(replace(backoff, until=backoff.until + timedelta(days=900)))
+    stage.world.directory_error = None
+    assert stage.rotate_unattended().outcome is Outcome.CONVERGED
+
+
 def test_an_attended_driver_prepares_and_waits_for_a_person() -> None:
     """Everything is ready and the steps are told; the next rotation goes on once the wire shows it."""
     stage = Stage(wanted(rotation=RotationPolicy(unattended=True)), attended=True)
@@ -238,6 +308,19 @@ def test_an_attended_way_back_has_to_be_allowed(allowed: bool, outcome: Outcome)
     result = stage.rotate_unattended()
     assert result.outcome is outcome
     assert reasons(result) == ([] if allowed else ["attended-rollback-only"])
+
+
+def test_an_expired_certificate_is_no_way_back() -> None:
+    """Nothing goes back to it, so what is left is the way back by a person, which has to be allowed."""
+    stage = unattended()
+    stage.rotating = stage.world.alone()
+    stage.world.attended = True
+    stage.clock.sleep(501 * DAY)
+    made = stage.plan()
+    assert made.undo == "back to one-way with Alibaba's certificate (another restart)"
+    assert "previous-expired" in [item.reason for item in made.findings]
+    result = stage.rotate_unattended()
+    assert (result.outcome, reasons(result)) == (Outcome.REFUSED, ["attended-rollback-only"])
 
 
 def test_a_hosted_certificate_that_nobody_remembers_is_left_to_a_person() -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from provisioner.model.certificate import FilesSpecification, HostedSpecification, Leaf
-from provisioner.model.desired import Mapped, RotationPolicy
+from provisioner.model.desired import Mapped, RotationPolicy, Window
 from provisioner.model.finding import Severity
 from provisioner.model.instance import EndpointState, MappedState, Mode, NameRecord
 from provisioner.model.outcome import Outcome
@@ -68,9 +68,14 @@ def test_files_of_another_root_are_foreign_to_what_is_served() -> None:
     assert stage.apply(unsafe_replace_foreign=True).outcome is Outcome.CONVERGED
 
 
-def hosted_already(stage: Stage, der: bytes = b"bought there") -> str:
-    """Host a certificate that this tool did not upload, and return its identifier."""
-    leaf = stage.pki.stranger(der)
+def hosted_already(stage: Stage, der: bytes = b"bought there", *, name: str | None = None) -> str:
+    """Host a certificate that this tool did not upload, and return its identifier; for another name where one is given.
+
+    It lasts 400 days.
+    """
+    leaf = stage.pki.stranger(der, days=400)
+    if name is not None:
+        leaf = stage.pki.known[der] = replace(leaf, dns_names=(name,))
     return stage.hosting.put("somebody-else", leaf)
 
 
@@ -114,6 +119,11 @@ def test_an_identifier_that_nobody_has() -> None:
 def mapped(*names: str) -> Mapped:
     """Return the mapped domain with a certificate for these names."""
     return Mapped(DOMAIN, specified(name="other", dns_names=names), "provisioner-other-")
+
+
+def by_identifier(identifier: str) -> Mapped:
+    """Return the mapped domain with a certificate that is hosted already."""
+    return Mapped(DOMAIN, HostedSpecification("shop", identifier, timedelta(days=30)), "provisioner-shop-")
 
 
 @pytest.fixture
@@ -175,6 +185,112 @@ def test_a_domain_outside_its_certificate_is_refused(mapping: Stage) -> None:
     mapping.apply()
     mapping.desired = replace(mapping.desired, domains=(mapped("b.example.com"),))
     assert "names-miss-endpoint" in reasons(mapping)
+
+
+def test_a_domain_whose_identifier_nobody_has_is_refused(mapping: Stage) -> None:
+    """There is nothing to map, and nothing is asked for; unattended, one that can't be rehearsed is refused too."""
+    mapping.apply()
+    mapping.desired = replace(mapping.desired, domains=(by_identifier("99-cn-hangzhou"),))
+    assert reasons(mapping) == ["unknown-identifier"]
+    mapping.desired = replace(mapping.desired, domains=(by_identifier(hosted_already(mapping, name=DOMAIN)),))
+    assert "no-rehearsal" in reasons(mapping, Severity.WARNING)
+    requests = len(mapping.world.requests)
+    refused = mapping.rotate_unattended()
+    assert [item.reason for item in refused.findings if item.severity is Severity.ALARM] == ["no-rehearsal"]
+    assert len(mapping.world.requests) == requests
+    assert (mapping.apply().outcome, mapping.world.mapping[DOMAIN]) == (Outcome.CONVERGED, b"bought there")
+
+
+def test_a_domain_that_can_t_be_mapped_refuses_the_first_switch_too(mapping: Stage) -> None:
+    """What would be refused after the switch is refused before anybody is disconnected."""
+    mapping.desired = replace(mapping.desired, domains=(by_identifier("99-cn-hangzhou"),))
+    assert (mapping.apply().outcome, mapping.world.requests) == (Outcome.REFUSED, [])
+
+
+def test_a_domain_s_bought_certificate_that_is_due_raises_an_alarm(mapping: Stage) -> None:
+    """Nobody here can renew it: it is told; and it does not keep the instance's own certificate from being renewed."""
+    mapping.apply()
+    mapping.desired = replace(mapping.desired, domains=(by_identifier(hosted_already(mapping, name=DOMAIN)),))
+    assert mapping.apply().outcome is Outcome.CONVERGED
+    mapping.clock.sleep(timedelta(days=380).total_seconds())
+    due = mapping.rotate_unattended()
+    assert (due.outcome, [item.reason for item in due.findings if item.severity is Severity.ALARM]) == (
+        Outcome.REFUSED,
+        ["due-unchanged"],
+    )
+    mapping.clock.sleep(timedelta(days=65).total_seconds())
+    before = mapping.leaf()
+    assert (mapping.rotate_unattended().outcome, mapping.leaf() != before) == (Outcome.CONVERGED, True)
+
+
+def test_another_machine_s_certificate_for_a_domain_is_left_to_a_person(mapping: Stage) -> None:
+    """It is made and hosted once, and the second machine waits for what the first one is about to do."""
+    mapping.apply()
+    window = Window("0 2 1 * *", timedelta(hours=3))
+    policy = RotationPolicy(unattended=True, by_sni=True, window=window)
+    mapping.desired = replace(mapping.desired, domains=(mapped(DOMAIN, "b.example.com"),), rotation=policy)
+    mapping.clock.sleep(timedelta(days=3).total_seconds())
+    other = mapping.twin()
+    other.rotating = mapping.rotating
+    assert mapping.rotate_unattended().findings[-1].reason == "waits-for-window"
+    refused = other.rotate_unattended()
+    assert ([item.reason for item in refused.findings if item.severity is Severity.ALARM]) == ["unknown-hosted"]
+    assert len(mapping.hosting.uploads) == 3
+
+
+def test_a_bad_certificate_of_a_domain_is_not_tried_again_and_the_default_stays_good(mapping: Stage) -> None:
+    """What the endpoint was taken back from is the new leaf of the domain alone."""
+    mapping.apply()
+    mapping.desired = replace(mapping.desired, domains=(mapped(DOMAIN, "b.example.com"),))
+    mapping.world.effects = ["devices_refused"]
+    assert mapping.rotate_unattended().outcome is Outcome.ROLLED_BACK
+    new = next(der for name, der in reversed(mapping.pki.issued) if name == "other")
+    leaves = mapping.records.leaves
+    assert (leaves.distrusted(mapping.pki.known[new].sha256), leaves.distrusted(mapping.leaf())) == (True, False)
+
+
+def test_the_window_is_chosen_by_the_certificate_that_expires_first(mapping: Stage) -> None:
+    """A domain's certificate that would expire before any window is an alarm at once, whatever the own one does."""
+    short = specified(name="other", dns_names=(DOMAIN,), valid_for=timedelta(days=90), renew_before=timedelta(days=30))
+    mapping.desired = replace(mapping.desired, domains=(Mapped(DOMAIN, short, "provisioner-other-"),))
+    mapping.apply()
+    yearly = RotationPolicy(unattended=True, by_sni=True, window=Window("0 2 1 1 *", timedelta(hours=3)))
+    mapping.desired = replace(mapping.desired, rotation=yearly)
+    mapping.clock.sleep(timedelta(days=61).total_seconds())
+    refused = mapping.rotate_unattended()
+    assert [item.reason for item in refused.findings if item.severity is Severity.ALARM] == ["no-window-in-time"]
+
+
+def remove_hosted(stage: Stage, name: str) -> None:
+    """Let a person have deleted the hosted copies of a certificate in the console."""
+    stage.hosting.kept[:] = [item for item in stage.hosting.kept if f"-{name}-" not in item.name]
+
+
+@pytest.mark.parametrize(("gone", "changed"), [("other", "iot"), ("iot", "other")])
+def test_what_stays_is_hosted_again_where_its_copy_is_gone(mapping: Stage, gone: str, changed: str) -> None:
+    """The mapping is replaced as a whole: a certificate that was deleted in the console must not fall out of it."""
+    mapping.apply()
+    remove_hosted(mapping, gone)
+    if changed == "iot":
+        mapping.respecify(dns_names=("*.mqtt.aliyuncs.com", "mqtt.example.com"))
+    else:
+        mapping.desired = replace(mapping.desired, domains=(mapped(DOMAIN, "b.example.com"),))
+    assert (mapping.rotate_unattended().outcome, served(mapping)) == (Outcome.CONVERGED, ("iot", "other"))
+    last = mapping.world.requests[-1]
+    assert (bool(last.identifier), [bool(item.identifier) for item in last.domains]) == (True, [True])
+
+
+def test_a_domain_whose_certificate_can_t_be_hosted_again_is_refused(mapping: Stage) -> None:
+    """Without its key it would fall out of the mapping, so nothing is asked for."""
+    mapping.apply()
+    remove_hosted(mapping, "other")
+    mapping.respecify(dns_names=("*.mqtt.aliyuncs.com", "mqtt.example.com"))
+    other = mapping.twin()
+    other.rotating = mapping.rotating
+    requests = len(mapping.world.requests)
+    refused = other.rotate_unattended()
+    assert [item.reason for item in refused.findings if item.severity is Severity.ALARM] == ["domain-not-hosted"]
+    assert len(mapping.world.requests) == requests
 
 
 def test_domains_that_lead_elsewhere_warn(mapping: Stage) -> None:
