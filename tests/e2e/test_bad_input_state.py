@@ -1,7 +1,6 @@
 """State, keys and files that can't be read or written: nothing is begun, and nobody else's file is touched."""
 
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -21,14 +20,13 @@ NO_PRIVILEGE = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if o
 
 def _run_bare(cloud: Cloud, *arguments: str, under: Sequence[str], told: bool = True) -> tuple[int, str]:
     """Return exit code and stderr of a command line under a command that takes something from its process."""
-    if under and shutil.which(under[0]) is None:
-        pytest.skip(f"{under[0]} is missing")
     command = [*under, sys.executable, "-m", "provisioner", "--config", str(cloud.configuration), *arguments]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60)
     assert ("Traceback" in done.stderr, "Next: " in done.stderr) == (False, told), done.stderr
     return done.returncode, done.stderr
 
 
+@pytest.mark.prlimit
 @pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("command", [("apply", "--yes"), ("issue", "iot"), ("rollback", "prod", "--to", "one-way")])
 def test_a_disk_that_takes_no_more(cloud: Cloud, command: tuple[str, ...]) -> None:
@@ -39,6 +37,7 @@ def test_a_disk_that_takes_no_more(cloud: Cloud, command: tuple[str, ...]) -> No
     assert not list((cloud.writer.files.directory / "state").rglob("*.pem"))
 
 
+@pytest.mark.setpriv
 @pytest.mark.parametrize("command", [("apply", "--yes"), ("rollback", "prod", "--to", "one-way", "--yes"), ("resume",)])
 @pytest.mark.parametrize("used", [False, True])
 def test_a_state_directory_that_is_read_only(cloud: Cloud, command: tuple[str, ...], *, used: bool) -> None:
@@ -61,6 +60,7 @@ def test_a_state_directory_that_is_read_only(cloud: Cloud, command: tuple[str, .
     assert "Next: check the path in `state`, its permissions, and the free space" in err
 
 
+@pytest.mark.setpriv
 def test_a_key_store_that_is_read_only(cloud: Cloud) -> None:
     """Without a place for the key nothing is issued, and nothing is uploaded."""
     keys = cloud.writer.files.directory / "state" / "keys"
@@ -72,6 +72,7 @@ def test_a_key_store_that_is_read_only(cloud: Cloud) -> None:
     assert (code, "can't be made: Permission denied; nothing was changed" in err) == (5, True), err
 
 
+@pytest.mark.setpriv
 def test_files_that_this_user_may_not_read(cloud: Cloud) -> None:
     """Configuration, CA key and secrets that belong to another user are told by name."""
     root = cloud.writer.files.directory
@@ -87,6 +88,7 @@ def test_files_that_this_user_may_not_read(cloud: Cloud) -> None:
         assert (got, words in err, str(path) in err) == (code, True, True), err
 
 
+@pytest.mark.setpriv
 @pytest.mark.parametrize("command", [("status",), ("plan",), ("check",)])
 def test_reading_needs_no_place_to_write(cloud: Cloud, command: tuple[str, ...]) -> None:
     """Before the first run there is no state, and reading commands make none, wherever they may write."""

@@ -84,6 +84,30 @@ PROGRAMS = (
         version=r"systemd (\d+)",
         least=252,
     ),
+    Program(
+        name="curl",
+        purpose="the README's lines for trying every command by hand",
+        package="curl",
+        asked=("--version",),
+        version=r"curl (\d+)",
+        least=7,
+    ),
+    Program(
+        name="prlimit",
+        purpose="a disk that takes no more",
+        package="util-linux",
+        asked=("--version",),
+        version=r"util-linux (\d+)",
+        least=2,
+    ),
+    Program(
+        name="setpriv",
+        purpose="files that even root may not read or write",
+        package="util-linux",
+        asked=("--version",),
+        version=r"util-linux (\d+)",
+        least=2,
+    ),
 )
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -65,6 +66,15 @@ def test_the_key_travels_in_the_url_only_when_that_was_asked_for() -> None:
         assert hosted.upload("name", "chain", Secret(KEY), "token") == 7
     ((_, path, body),) = api.requests
     assert ("THE%2BKEY" in path, body) == (True, b"")
+
+
+def test_the_key_is_never_asked_for() -> None:
+    """Each look at a hosted certificate has the service filter its private key out."""
+    with HostileApi(lambda _action: (200, {"CertIdentifier": "7-cn-hangzhou"})) as api:
+        hosted = AlibabaHostedCertificates(_clients(api.url))
+        assert (hosted.read_back(7).id, hosted.by_identifier("7-cn-hangzhou")) == (7, hosted.read_back(7))
+    asked = [parse_qs(urlsplit(path).query) for _, path, _ in api.requests]
+    assert [(query["CertId"], query["CertFilter"]) for query in asked] == [(["7"], ["true"])] * 3
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from provisioner.model.certificate import HostedCertificate
 from provisioner.model.outcome import InstanceResult, Outcome
 from provisioner.model.secret import Secret
 from tests.fakes.memory import MemoryHosting
+from tests.fakes.pki import FakePki
 from tests.fakes.stage import NAME, Stage
 
 
@@ -106,3 +107,26 @@ def test_a_service_without_fingerprints_is_believed_by_serial_number() -> None:
     """A listing without SHA-256 is matched by the serial number and the name that this tool gave."""
     stage, result = apply(OtherHosting, lambda hosted: replace(hosted, sha256=None))
     assert (result.outcome, stage.world.restarts) == (Outcome.CONVERGED, 1)
+
+
+class NotingHosting(MemoryHosting):
+    """A service that notes the name and the token of each upload, whether or not it lands."""
+
+    def __init__(self, pki: FakePki) -> None:
+        super().__init__(pki)
+        self.asked: list[tuple[str, str]] = []
+
+    def upload(self, name: str, chain_pem: str, private_key: Secret, token: str) -> int:
+        """Note it, and go on."""
+        self.asked.append((name, token))
+        return super().upload(name, chain_pem, private_key, token)
+
+
+def test_an_upload_that_is_repeated_has_the_same_token() -> None:
+    """The service tells a repeated upload from a second one, by whichever run and machine."""
+    stage = Stage()
+    stage.hosting = hosting = NotingHosting(stage.pki)
+    hosting.arm("lost_request", times=2)
+    assert [stage.apply().outcome for _ in range(3)] == [Outcome.FAILED, Outcome.FAILED, Outcome.CONVERGED]
+    name = f"provisioner-iot-{stage.pki.leaves('iot')[0].sha256[:16]}"
+    assert hosting.asked == [(name, name)] * 3
