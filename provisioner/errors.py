@@ -39,7 +39,7 @@ class ProvisionerError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
-    default_hint: ClassVar[str] = "run the command again with -vv and report what it prints"
+    default_hint: ClassVar[str] = "run it again as provisioner -vv ..., and report what it prints"
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -94,7 +94,7 @@ class RefusedError(ProvisionerError):
 class UnresolvedError(RefusedError):
     """The endpoint's name has no address."""
 
-    default_hint = "check the endpoint's name and this machine's DNS; connect_to sets an address for split DNS"
+    default_hint = "check the endpoint's name and this machine's DNS; connect_to (probe: --connect-to) is for split DNS"
 
 
 class BusyError(ProvisionerError):

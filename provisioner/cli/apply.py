@@ -7,7 +7,7 @@ import typer
 
 from provisioner.cli.asking import confirm
 from provisioner.cli.options import JsonOption, NamesArgument, YesOption, configuration_of, every_reading
-from provisioner.cli.output import err, print_json
+from provisioner.cli.output import err, print_json, result_stream
 
 if TYPE_CHECKING:
     from provisioner.model.plan import Plan
@@ -81,11 +81,12 @@ def _run(
             configuration_of(context), names or (), approve, command=command, permissions=permissions, sinks=sinks
         )
     document = run_document(run, command, results)
+    outcome = overall(results)
     if json_output:
         print_json(document)
     else:
-        print_results(err, results)
-    raise typer.Exit(overall(results).exit_code)
+        print_results(result_stream(good=outcome.good), results)
+    raise typer.Exit(outcome.exit_code)
 
 
 def question(plans: Sequence["Plan"]) -> str:

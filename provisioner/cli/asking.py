@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
@@ -13,13 +14,14 @@ from provisioner.model.secret import Secret
 from provisioner.reporting.layout import print_item
 
 
-def confirm(question: str, *, assume_yes: bool, what_for: str) -> None:
+def confirm(question: str, *, assume_yes: bool, what_for: str, look: str = "provisioner plan") -> None:
     """Ask a question that must be answered with yes.
 
     Args:
         question: its last line is the question itself, the lines before say what to know.
         assume_yes: the command line has answered already.
         what_for: what is about to happen, for the message.
+        look: the command that shows again what was asked about.
 
     Raises:
         UsageError: there is no terminal to ask on, and no ``--yes``.
@@ -33,12 +35,26 @@ def confirm(question: str, *, assume_yes: bool, what_for: str) -> None:
     *before, last = question.splitlines()
     for line in before:
         print_item(err, "", line)
-    try:
+    with _uninterrupted(look):
         agreed = typer.confirm(last, default=False, err=True)
-    except typer.Abort:
-        raise InterruptedRunError("interrupted at the question; nothing was changed", hint="provisioner plan") from None
     if not agreed:
-        raise RefusedError("declined; nothing was changed", hint="provisioner plan")
+        raise RefusedError("declined; nothing was changed", hint=look)
+
+
+@contextmanager
+def _uninterrupted(look: str, *, hidden: bool = False) -> Iterator[None]:
+    """Tell Ctrl-C and Ctrl-D at a question, on a line of their own; nothing was done yet.
+
+    Args:
+        look: the next command.
+        hidden: what is typed is not shown; Typer then ends the line itself.
+    """
+    try:
+        yield
+    except typer.Abort:
+        if not hidden:
+            err.print()
+        raise InterruptedRunError("interrupted at the question; nothing was changed", hint=look) from None
 
 
 def passphrase(environment: str | None, file: Path | None, *, none: bool) -> Secret | None:
@@ -62,15 +78,14 @@ def passphrase(environment: str | None, file: Path | None, *, none: bool) -> Sec
     if environment is not None or file is not None:
         text = _referred(environment, file)
     elif sys.stdin.isatty():
-        text = typer.prompt("Passphrase of the CA's key", hide_input=True, confirmation_prompt=True, err=True)
+        with _uninterrupted("provisioner ca create", hidden=True):
+            text = typer.prompt("Passphrase of the CA's key", hide_input=True, confirmation_prompt=True, err=True)
     else:
         raise UsageError(
             "no terminal to ask for the CA key's passphrase on; nothing was changed",
             hint="--passphrase-env NAME, --passphrase-file FILE, or --no-passphrase to go without",
         )
-    if not text:
-        raise UsageError("the passphrase is empty; nothing was changed", hint="--no-passphrase to go without")
-    return Secret(text)
+    return _named(text, environment, file, "set it, or --no-passphrase to go without")
 
 
 def known_passphrase(environment: str | None, file: Path | None, prompt: str) -> Callable[[], Secret | None]:
@@ -93,13 +108,20 @@ def known_passphrase(environment: str | None, file: Path | None, prompt: str) ->
 
     def give() -> Secret | None:
         if environment is not None or file is not None:
-            text = _referred(environment, file)
-            if not text:
-                raise UsageError(f"{environment or file}: the passphrase is empty or not set; nothing was changed")
-            return Secret(text)
-        return Secret(typer.prompt(prompt, hide_input=True, err=True)) if sys.stdin.isatty() else None
+            return _named(_referred(environment, file), environment, file, "set it, or leave it out to be asked")
+        if not sys.stdin.isatty():
+            return None
+        with _uninterrupted("the same command again", hidden=True):
+            text = typer.prompt(prompt, hide_input=True, err=True)
+        return Secret(text)
 
     return give
+
+
+def _named(text: str, environment: str | None, file: Path | None, hint: str) -> Secret:
+    if not text:
+        raise UsageError(f"{environment or file}: the passphrase is empty or not set; nothing was changed", hint=hint)
+    return Secret(text)
 
 
 def _referred(environment: str | None, file: Path | None) -> str:

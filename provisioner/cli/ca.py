@@ -83,6 +83,8 @@ def create(
                 "schema": "provisioner.ca/1",
                 "subject": leaf.subject,
                 "fingerprint_sha256": leaf.sha256,
+                "key": leaf.key,
+                "not_before": leaf.not_before.isoformat(),
                 "not_after": leaf.not_after.isoformat(),
                 "certificate": str(certificate),
                 "private_key": str(private_key),

@@ -203,7 +203,7 @@ class Story:
         for title, seconds in self._cut_off:
             print_item(self._console, f"{spoken(seconds):>8}", title, indent=2)
         self._console.print(f"Files are in {self._directory}", markup=False, highlight=False, soft_wrap=True)
-        print_next(self._console, "provisioner sandbox serve, then the README's first switch")
+        print_next(self._console, "provisioner sandbox serve, then every command by hand, as the README shows")
 
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)

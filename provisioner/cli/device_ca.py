@@ -101,7 +101,7 @@ def deactivate(
             f"{name}: from then on new logins of devices are refused whose certificates were signed by device CA "
             f"{found.name} ({found.serial}).\nRefuse them from now on?"
         )
-        confirm(question, assume_yes=yes, what_for="refusing devices")
+        confirm(question, assume_yes=yes, what_for="refusing devices", look=f"provisioner device-ca list {name}")
 
     with _held(context, name) as opened:
         change = opened.registrar.deactivate(serial, approve, unsafe_allow_lockout=unsafe_allow_lockout)

@@ -36,6 +36,8 @@ from provisioner.runs.system_clock import SystemClock
 # Typer brings a click of its own, whose exceptions have no public name.
 _ClickError = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
+_BEFORE_THE_VERB = {"--config": "--config FILE", "-v": "-v", "--verbose": "-v", "--version": "--version"}
+
 app = App(
     name="provisioner",
     help="Take ApsaraMQ for MQTT to mutual TLS with your own certificate, keep it there, and bring it back on failure.",
@@ -134,7 +136,7 @@ def _run(arguments: list[str]) -> int:
             _print_traceback()
         return _tell(
             f"a bug in provisioner: {type(error).__name__}; what was requested stays recorded",
-            "run the command again with -vv and report what it prints",
+            ProvisionerError.default_hint,
             1,
             as_json=as_json,
         )
@@ -146,14 +148,27 @@ def _interrupted(*, as_json: bool) -> int:
 
 
 def _tell_usage(error: Exception, *, as_json: bool) -> int:
-    words = getattr(error, "format_message", lambda: str(error))()
+    words = _in_our_words(getattr(error, "format_message", lambda: str(error))())
     if type(error).__name__ == "NoArgsIsHelpError":  # its words are the help: a question, not a mistake
         sys.stderr.write(words + "\n")
         return 2
     said = words[:1].lower() + words[1:].rstrip(".")
     said = said if said.endswith("?") else f"{said}; nothing was changed"
     asked = getattr(getattr(error, "ctx", None), "command_path", "provisioner")
-    return _tell(said, f"{asked} --help", 2, as_json=as_json)
+    return _tell(said, _other_place(error, asked) or f"{asked} --help", 2, as_json=as_json)
+
+
+def _in_our_words(words: str) -> str:
+    """Return Typer's message without the phrases of the library that it checks values with."""
+    return words.replace(": Value error, ", ": ").replace(": Input should be ", ": expected ")
+
+
+def _other_place(error: Exception, asked: str) -> str:
+    """Return where an option belongs that was written on the wrong side of the verb, an empty text for others."""
+    option, verb = getattr(error, "option_name", ""), asked.removeprefix("provisioner").strip()
+    if verb and option in _BEFORE_THE_VERB:
+        return f"it goes before the verb: provisioner {_BEFORE_THE_VERB[option]} {verb}"
+    return "it goes after the verb: provisioner COMMAND --json" if not verb and option == "--json" else ""
 
 
 def _tell(message: str, hint: str, exit_code: int, *, as_json: bool) -> int:

@@ -1,4 +1,4 @@
-"""Where output goes: results to stdout, talk to stderr.
+"""Where output goes: results to stdout, talk and what went wrong to stderr.
 
 Losing a reader never ends a run: a stream that can't be written is given up, and the exit code stays the command's own.
 Only a result that is lost for another reason than a closed pipe is told.
@@ -38,6 +38,11 @@ class Stream(Console):
 
 err = Stream(stderr=True, emoji=False)
 out = Stream(emoji=False)
+
+
+def result_stream(*, good: bool) -> Stream:
+    """Return where a run's result goes in words; what went wrong goes to stderr, so that ``>`` hides no alarm."""
+    return out if good else err
 
 
 def print_json(document: object) -> None:

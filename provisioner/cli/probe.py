@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provisioner.cli.options import JsonOption
-from provisioner.cli.output import out, print_json
+from provisioner.cli.output import err, out, print_json
+from provisioner.reporting.layout import print_next
 
 if TYPE_CHECKING:
     from provisioner.model.certificate import Leaf
     from provisioner.model.reading import AddressReading
 
 _NOTHING_ANSWERED = 6
+_NEXT = "check name, port and the way there (firewall, allowlist); in a restart wait, and look again"
 _COMMA = re.compile(r"(?<!\\),")
 
 
@@ -43,7 +45,10 @@ def probe(
     else:
         for item in readings:
             _print(item, _leaf(item), host)
-    raise typer.Exit(0 if any(item.leaf_sha256 for item in readings) else _NOTHING_ANSWERED)
+    answered = any(item.leaf_sha256 for item in readings)
+    if not answered and not json_output:
+        print_next(err, _NEXT)
+    raise typer.Exit(0 if answered else _NOTHING_ANSWERED)
 
 
 def _leaf(item: "AddressReading") -> "Leaf | None":
@@ -78,10 +83,10 @@ def _print(item: "AddressReading", leaf: "Leaf | None", host: str) -> None:
 
 
 def _summary(item: "AddressReading") -> str:
-    from provisioner.model.reading import Required
+    from provisioner.model.reading import Required, Stage
 
     if item.leaf_sha256 is None:
-        return f"no TLS: {item.failure}"
+        return f"{'no connection' if item.stage is Stage.CONNECT else 'no TLS'}: {item.failure}"
     inferred = " (inferred)" if item.inferred else ""
     if not item.asked:
         answer = "MQTT answers" if item.connack is not None else f"no MQTT answer: {item.failure}"

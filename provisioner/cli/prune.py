@@ -43,17 +43,23 @@ def prune(
         verdicts = pruner.look()
         going = [item for item in verdicts if not item.stays_because]
         if delete and going:
-            confirm(
-                f"Delete {_count(len(going))} from Certificate Management Service?",
-                assume_yes=yes,
-                what_for="deleting hosted certificates",
-            )
+            confirm(_question(going), assume_yes=yes, what_for="deleting hosted certificates", look="provisioner prune")
         pruned = list(pruner.delete(going)) if delete else []
     if json_output:
         print_json(_document(verdicts, pruned, dry=not delete))
     else:
         _print(verdicts, pruned, dry=not delete)
     raise typer.Exit(_SOME_FAILED if any(not item.deleted for item in pruned) else 0)
+
+
+def _question(going: "Sequence[Verdict]") -> str:
+    """Return what a person is asked, below what would be deleted."""
+    listed = [f"{item.hosted.name}  {item.hosted.identifier}  {_until(item)}" for item in going]
+    return "\n".join([*listed, f"Delete {_count(len(going))} from Certificate Management Service?"])
+
+
+def _until(item: "Verdict") -> str:
+    return f"until {item.hosted.not_after:%Y-%m-%d}" if item.hosted.not_after else "expiry not known"
 
 
 def _print(verdicts: "Sequence[Verdict]", pruned: "Sequence[Pruned]", *, dry: bool) -> None:
@@ -65,8 +71,7 @@ def _print(verdicts: "Sequence[Verdict]", pruned: "Sequence[Pruned]", *, dry: bo
         if item.hosted.id in done:
             result = done[item.hosted.id]
             fate = "deleted" if result.deleted else f"NOT deleted: {result.problem}"
-        until = f"until {item.hosted.not_after:%Y-%m-%d}" if item.hosted.not_after else "expiry not known"
-        line = f"{clean(item.hosted.name)}  {clean(item.hosted.identifier)}  {until}  {clean(fate)}"
+        line = f"{clean(item.hosted.name)}  {clean(item.hosted.identifier)}  {_until(item)}  {clean(fate)}"
         out.print(line, highlight=False, soft_wrap=True)
     going = sum(not item.stays_because for item in verdicts)
     if not verdicts:

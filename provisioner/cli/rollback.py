@@ -6,7 +6,7 @@ import typer
 
 from provisioner.cli.asking import confirm
 from provisioner.cli.options import JsonOption, NameArgument, YesOption, configuration_of, every_reading
-from provisioner.cli.output import err, print_json
+from provisioner.cli.output import err, print_json, result_stream
 
 
 def rollback(
@@ -31,7 +31,8 @@ def rollback(
 
     def approve(target: str, trust: str) -> None:
         question = f"{name} goes back to {target}; {trust}.\nDisconnect every client of {name} now?"
-        confirm(question, assume_yes=yes, what_for="disconnecting clients")
+        look = f"provisioner status {name}"
+        confirm(question, assume_yes=yes, what_for="disconnecting clients", look=look)
 
     with Progress(err, every_reading=every_reading(context)) as progress:
         run, result = roll_back(configuration_of(context), name, to, approve, sinks=[progress])
@@ -39,5 +40,5 @@ def rollback(
     if json_output:
         print_json(document)
     else:
-        print_results(err, [result])
+        print_results(result_stream(good=result.outcome.good), [result])
     raise typer.Exit(result.outcome.exit_code)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provisioner.cli.options import JsonOption, NamesArgument, configuration_of, every_reading
-from provisioner.cli.output import err, print_json
+from provisioner.cli.output import err, print_json, result_stream
 
 if TYPE_CHECKING:
     from provisioner.model.outcome import InstanceResult
@@ -33,13 +33,15 @@ def rotate(
     with Progress(err, every_reading=every_reading(context), plans=not quiet, idle=False) as progress:
         sinks: list[EventSink] = [progress]
         run, results = rotate_instances(configuration_of(context), names or (), sinks=sinks)
+    outcome = overall(results)
     if json_output:
         print_json(run_document(run, "rotate", results))
     else:
         told = [item for item in results if not quiet or _worth_telling(item, progress)]
         if told or not quiet:
-            print_results(err, told, none="Nothing to rotate: no instance has unattended = true.")
-    raise typer.Exit(overall(results).exit_code)
+            stream = result_stream(good=outcome.good)
+            print_results(stream, told, none="Nothing to rotate: no instance has unattended = true.")
+    raise typer.Exit(outcome.exit_code)
 
 
 def _worth_telling(result: "InstanceResult", progress: "Progress") -> bool:

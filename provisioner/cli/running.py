@@ -7,7 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from provisioner.cli.composition import Composition
-from provisioner.errors import ProvisionerError, RefusedError
+from provisioner.errors import ProvisionerError, RefusedError, ServiceError
+from provisioner.model.instance import EndpointState
 from provisioner.model.outcome import InstanceResult
 from provisioner.model.plan import Plan
 from provisioner.planning.checks import Permissions
@@ -16,6 +17,7 @@ from provisioner.runs import results
 from provisioner.runs.attempt import Attempt
 from provisioner.runs.changing import describe_target
 from provisioner.runs.fleet import Approve, Fleet
+from provisioner.runs.rollback import Rollback
 from provisioner.runs.rotation import Rotation
 
 _TAKE_OVER_SECONDS = 90.0  # a look at many silent addresses, with a canary and a silent service, takes a while
@@ -111,6 +113,14 @@ def _read_plan(attempt: Attempt) -> Plan:
         raise
 
 
+def _target(attempt: Attempt, rollback: Rollback) -> EndpointState:
+    try:
+        return rollback.target()
+    except ServiceError as error:
+        error.message = f"{results.named(attempt.desired, error.message)}; nothing was requested"
+        raise
+
+
 def roll_back(
     configuration: Path,
     name: str,
@@ -132,7 +142,7 @@ def roll_back(
         composition.chosen([name])
         run = new_run_id(composition.clock.now())
         attempt, rollback = composition.rollback(name, run, to)
-        target = rollback.target()
+        target = _target(attempt, rollback)
         approve(describe_target(target), rollback.trust(target))
         composition.locks.ask_to_stop(name, run)
         with composition.locks.hold(name, run, wait=_TAKE_OVER_SECONDS):

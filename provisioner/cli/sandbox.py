@@ -76,6 +76,7 @@ def serve(
             _tell(sandbox, writer.files)
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
+        err.print("\nThe sandbox has ended, and what it hosted is gone; its files stay.", highlight=False)
 
 
 def _document(sandbox: "Sandbox", files: "SandboxFiles") -> dict[str, object]:

@@ -33,7 +33,7 @@ def _document(composition: "Composition", name: str) -> dict[str, object]:
     from provisioner.runs.looking import Looker
     from provisioner.runs.pinning import pinned_by_files
 
-    desired, reads = composition.loaded.desired(name), composition.seams(name).reads
+    desired, reads = composition.loaded.desired(name), composition.seams(name, canary=False).reads
     reading = Looker(desired.endpoint, reads).look()
     seen = view(reading)
     intent, hold = composition.state.intents.open(name), composition.state.holds.get(name)

@@ -54,7 +54,7 @@ def create_authority(
     existing = [str(path) for path in (private_key, certificate) if path.exists()]
     if existing:
         raise UsageError(
-            f"{' and '.join(existing)}: exists already; an authority is never overwritten, nothing was changed",
+            f"{' and '.join(existing)}: already there; an authority is never overwritten, nothing was changed",
             hint="provisioner ca show tells what is there; move the files away to begin anew",
         )
     lock = _lock(passphrase)

@@ -25,7 +25,7 @@ class Ending(Enum):
     UNSEEN = "no effect was seen"
     UNCHANGED = "nothing was changed yet"
     DOWN_IN_SERVICE = "down or mixed at the deadline, instance in service"
-    DOWN_OUT_OF_SERVICE = "not as wanted at the extended deadline, instance not in service"
+    DOWN_OUT_OF_SERVICE = "not as wanted at the extended deadline, instance not seen in service"
 
 
 @dataclass(slots=True)

@@ -104,7 +104,7 @@ class Undoer:
         if watched.ending is not Ending.SETTLED:
             return self.broken(watched, f"the rollback to {describe_target(intent.target)} did not succeed", cut_off)
         because = f", because {why}" if why else ""
-        self.hold(f"rolled back to {describe_target(intent.target)}{because}")
+        self.hold(f"rolled back to {describe_target(intent.target)}{', as asked' if intent.commanded else because}")
         self._journal.verified(intent.target, intent.target)
         outcome = Outcome.CONVERGED if intent.commanded else Outcome.ROLLED_BACK
         return results.ended(

@@ -71,7 +71,7 @@ class LoadedSettings:
             what = f"no [instances.{unknown[0]}]" if unknown else "no [instances.NAME]"
             raise UsageError(
                 f"the configuration has {what}; there are: {', '.join(known) or 'none'}; nothing was changed",
-                hint="name one of these, or none for all" if known else "add a section [instances.NAME]",
+                hint="name one of these" if known else "add a section [instances.NAME]",
             )
         return list(dict.fromkeys(wanted)) or known
 

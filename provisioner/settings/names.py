@@ -72,6 +72,8 @@ def parse_endpoint(value: str) -> str:
 
 def split_endpoint(value: str) -> tuple[str, int]:
     """Return host and port of ``HOST[:PORT]`` or ``[IPV6]:PORT``. Raises ``ValueError``."""
+    if "://" in value:
+        raise ValueError("a URL is no endpoint; expected a name with an optional port, such as mqtt.example.com:8883")
     bracketed = re.fullmatch(r"\[([^\]]+)\](?::(.*))?", value)
     if bracketed:
         return bracketed.group(1), _port(bracketed.group(2))

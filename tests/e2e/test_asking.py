@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tests.e2e.conftest import Cloud
+from tests.e2e.test_prune import fill, names
 
 _CHUNK = 4096
 
@@ -86,6 +87,31 @@ def test_a_yes_goes_on(cloud: Cloud, terminals: list[Terminal]) -> None:
     terminal = start(terminals, "--config", str(cloud.configuration), "apply")
     terminal.answer("[y/N]", "y")
     assert (terminal.end(), cloud.machine.restarts, cloud.machine.serving.mutual) == (0, 1, True)
+
+
+def test_what_would_be_deleted_is_shown_first(cloud: Cloud, terminals: list[Terminal]) -> None:
+    """Whoever is asked about deleting sees which certificates, before the question; a no deletes none."""
+    fill(cloud)
+    before = names(cloud)
+    listed = cloud.run("prune", "--json").document["certificates"]
+    terminal = start(terminals, "--config", str(cloud.configuration), "prune", "--delete")
+    terminal.answer("[y/N]", "n")
+    asked = terminal.shown.partition("Delete ")[0]
+    assert {item["name"]: item["name"] in asked for item in listed} == {
+        item["name"]: not item["stays_because"] for item in listed
+    }
+    assert (terminal.end(), names(cloud)) == (3, before)
+    assert "Next: provisioner prune" in terminal.shown.removeprefix(asked)
+
+
+def test_ctrl_c_at_a_passphrase_has_changed_nothing(tmp_path: Path, terminals: list[Terminal]) -> None:
+    """No file is left, and no run is spoken of that there never was."""
+    certificate, key = tmp_path / "ca.crt", tmp_path / "ca.key"
+    terminal = start(terminals, "ca", "create", "--certificate", str(certificate), "--private-key", str(key))
+    terminal.answer("key: ", "\x04")
+    assert (terminal.end(), list(tmp_path.iterdir())) == (130, [])
+    told = "interrupted at the question; nothing was changed\r\nNext: provisioner ca create\r\n"
+    assert terminal.shown.endswith(told)
 
 
 def test_a_passphrase_is_asked_for_twice_and_never_shown(tmp_path: Path, terminals: list[Terminal]) -> None:

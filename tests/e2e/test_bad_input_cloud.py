@@ -314,6 +314,14 @@ def test_a_rollback_to_nowhere(cloud: Cloud, target: str, words: str) -> None:
     _refused(cloud, 3, f"prod: {words}", command=("rollback", "prod", "--to", target, "--yes"))
 
 
+def test_a_rollback_while_the_service_is_silent(cloud: Cloud) -> None:
+    """Which instance, and that nothing was requested, is told before anybody is asked."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        cloud.edit(cloud.sandbox.api_url, f"http://127.0.0.1:{taken.getsockname()[1]}")
+    words = "prod: ListInstances: no usable answer: connection refused; nothing was requested"
+    refused_clearly(cloud.run("rollback", "prod", "--yes"), 6, words)
+
+
 def test_a_switch_action_that_the_account_does_not_have(cloud: Cloud) -> None:
     """A rejected request leaves the endpoint and no open request; corrected, the run goes on with the same upload."""
     action = cloud.sandbox.settings.mutual_action

@@ -286,8 +286,15 @@ def test_every_command_reads_the_whole_configuration(cloud: Cloud, command: tupl
         (("apply", "--yess"), "no such option: --yess"),
         (("apply", "--digest"), "option '--digest' requires an argument"),
         (("rollback",), "missing argument 'NAME'"),
-        (("ca", "create", "--valid-days", "many"), "invalid value for '--valid-days'"),
-        (("ca", "create", "--key", "sm2"), "invalid value for '--key'"),
+        (("ca", "create", "--valid-days", "many"), "invalid value for '--valid-days': expected a valid integer"),
+        (
+            ("ca", "create", "--valid-days", "0"),
+            "invalid value for '--valid-days': expected greater than or equal to 1",
+        ),
+        (("ca", "create", "--key", "sm2"), "invalid value for '--key': 'sm2' is not one of"),
+        (("apply", "--config", "x"), "Next: it goes before the verb: provisioner --config FILE apply\n"),
+        (("device-ca", "list", "prod", "-v"), "Next: it goes before the verb: provisioner -v device-ca list\n"),
+        (("probe", "mqtts://mqtt.example.com"), "a URL is no endpoint; expected a name with an optional port"),
     ],
 )
 def test_a_command_line_that_cannot_be(cloud: Cloud, arguments: tuple[str, ...], words: str) -> None:
@@ -296,6 +303,12 @@ def test_a_command_line_that_cannot_be(cloud: Cloud, arguments: tuple[str, ...],
         done = cloud.run(*arguments)
     refused_clearly(done, 2, words)
     assert cloud.actions() == []
+
+
+def test_json_goes_after_the_verb(cloud: Cloud) -> None:
+    """Asked for in the wrong place, it is answered as JSON all the same, with the right place as the next step."""
+    done = cloud.run("--json", "status")
+    assert (done.code, done.document["error"]["hint"]) == (2, "it goes after the verb: provisioner COMMAND --json")
 
 
 @pytest.mark.parametrize("arguments", [[], ["ca"], ["sandbox"]])

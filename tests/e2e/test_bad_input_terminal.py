@@ -41,7 +41,7 @@ def test_an_authority_that_cannot_be_made(cloud: Cloud, tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     for more, words in (
         ((), "no terminal to ask for the CA key's passphrase on; nothing was changed"),
-        (("--passphrase-env", "PROVISIONER_TEST_UNSET"), "the passphrase is empty; nothing was changed"),
+        (("--passphrase-env", "PROVISIONER_TEST_UNSET"), "PROVISIONER_TEST_UNSET: the passphrase is empty or not set"),
         (("--passphrase-file", str(tmp_path / "none")), "the passphrase can't be read: No such file or directory"),
         (("--passphrase-file", str(tmp_path / "binary")), "the passphrase can't be read: it is not text"),
         (("--passphrase-env", "A", "--no-passphrase"), "exclude each other; nothing was changed"),
@@ -54,7 +54,7 @@ def test_an_authority_that_cannot_be_made(cloud: Cloud, tmp_path: Path) -> None:
     ):
         refused_clearly(cloud.run("ca", "create", *made, "--no-passphrase", option, value), 2, words)
     assert not (tmp_path / "new").exists()
-    refused_clearly(cloud.run("ca", "create", "--no-passphrase"), 2, "exists already", "nothing was changed")
+    refused_clearly(cloud.run("ca", "create", "--no-passphrase"), 2, "already there", "nothing was changed")
 
 
 def _at_a_terminal(cloud: Cloud, typed: bytes, *arguments: str) -> tuple[int, str]:
@@ -94,9 +94,9 @@ def _converse(master: int, typed: bytes) -> str:
 @pytest.mark.parametrize(
     ("typed", "code", "words"),
     [
-        (b"n\n", 3, "Error: declined; nothing was changed"),
-        (b"\n", 3, "Error: declined; nothing was changed"),
-        (b"\x04", 130, "Error: interrupted at the question; nothing was changed"),
+        (b"n\n", 3, "\nError: declined; nothing was changed"),
+        (b"\n", 3, "\nError: declined; nothing was changed"),
+        (b"\x04", 130, "\nError: interrupted at the question; nothing was changed"),
     ],
 )
 def test_an_answer_that_is_not_yes(cloud: Cloud, typed: bytes, code: int, words: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -56,7 +57,8 @@ def test_probe_of_nothing_is_a_failure(cloud: Cloud) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     closed = cloud.run("probe", f"mqtt.example.com:{port}", "--connect-to", "127.0.0.1")
-    assert (closed.code, "connection refused" in closed.out) == (6, True)
+    assert (closed.code, closed.out) == (6, "127.0.0.1  no connection: connection refused\n")
+    assert closed.err.startswith("Next: check name, port and the way there")
     malformed = cloud.run("probe", "mqtt.example.com:port", "--json")
     assert (malformed.code, malformed.document["exit_code"]) == (2, 2)
 
@@ -127,6 +129,17 @@ def test_status_of_an_endpoint_that_is_down(cloud: Cloud) -> None:
     assert (found["mode"], found["fingerprint_sha256"], found["not_after"], found["due"]) == (None, None, None, "")
     assert "connection refused" in str(found["wire"])
     assert cloud.run("status").code == 0
+
+
+def test_status_does_without_local_material(cloud: Cloud) -> None:
+    """Whatever became of CA and canary, what is served and what is recorded can be seen."""
+    assert cloud.apply().code == 0
+    authority = cloud.writer.files.authority
+    authority.rename(authority.with_suffix(".away"))
+    shutil.rmtree(cloud.writer.files.directory / "device")
+    found, words = status(cloud), cloud.run("status")
+    assert (found["mode"], words.code) == ("mutual", 0)
+    assert str(authority) in str(found["differs"])
 
 
 def test_check_and_plan_show_refusals_with_their_next_step(make_cloud: Callable[..., Cloud]) -> None:

@@ -80,14 +80,14 @@ def test_a_bad_first_switch_goes_back_to_one_way(stage: Stage, effect: str) -> N
 
 
 def test_a_rollback_says_why_in_its_result_and_in_the_hold(stage: Stage) -> None:
-    """Who finds the instance on hold later reads what was seen; a rollback that a person asked for needs no reason."""
+    """Who finds the instance on hold later reads what was seen, or that a person asked for it."""
     stage.world.effects = ["wrong_leaf"]
     why = f"because settled in a state neither wanted nor the one before: mutual, leaf {_sha(ALIBABA)[:16]}"
     assert stage.apply().message.endswith(f"; on hold, {why}")
     assert stage.records.holds.kept[NAME].reason == f"rolled back to one-way, {why}"
     stage.apply(release=True)
     stage.rollback("one-way")
-    assert stage.records.holds.kept[NAME].reason == "rolled back to one-way"
+    assert stage.records.holds.kept[NAME].reason == "rolled back to one-way, as asked"
 
 
 def test_a_bad_rotation_goes_back_to_the_previous_certificate(switched: Stage) -> None:

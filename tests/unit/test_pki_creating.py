@@ -173,7 +173,7 @@ def test_an_authority_is_never_overwritten(tmp_path: Path, there: tuple[str, ...
 
     assert (got, content(tmp_path)) == (
         (
-            f"{names}: exists already; an authority is never overwritten, nothing was changed",
+            f"{names}: already there; an authority is never overwritten, nothing was changed",
             "provisioner ca show tells what is there; move the files away to begin anew",
         ),
         dict.fromkeys(there, b"precious"),
