@@ -62,13 +62,13 @@ class Rollback:
     def carry_out(self, target: EndpointState) -> InstanceResult:
         """Go back, wait, verify; the instance is on hold afterwards.
 
-        A request that goes there already is followed and not repeated. An endpoint that is there, and stays there once
-        every other request has acted, is left alone.
+        A request that goes there already is followed and not repeated, unless it was judged to have failed. An endpoint
+        that is there, and stays there once every other request has acted, is left alone.
         """
         journal, undoer, watcher = self._attempt.journal, self._attempt.undoer, self._attempt.watcher
         journal.tell(EventKind.ROLLING_BACK, f"rolling back to {describe_target(target)}, as asked")
         intent = journal.open_intent()
-        if intent is not None and _goes_to(intent, target) and not watcher.came_to_nothing(intent):
+        if intent is not None and _goes_to(intent, target) and self._may_act(intent):
             return undoer.finish(journal.take_over(intent), self._attempt.changer.follow(intent), taken_up=True)
         left_out = intent.left_out if intent else ()
         if intent is not None:
@@ -82,6 +82,18 @@ class Rollback:
         undoer.hold(f"rolled back to {describe_target(target)}, as asked")
         journal.close_intent()
         return self._there_already(target, found)
+
+    def _may_act(self, intent: Intent) -> bool:
+        """Tell whether a request may still bring the endpoint where it goes.
+
+        Not when a run has waited for it to the end, and put the instance on hold: a person who then asks for the same
+        wants it to be asked for anew. An instance that is not in service is at work still.
+        """
+        hold = self._seams.records.holds.get(self._desired.name)
+        judged = hold is not None and hold.since >= intent.requested_at
+        if judged and self._attempt.watcher.status() == Status.IN_SERVICE:
+            return False
+        return not self._attempt.watcher.came_to_nothing(intent)
 
     def _distrust(self, target: EndpointState, intent: Intent | None) -> None:
         """Record what a person takes the endpoint back from, so that unattended runs leave that certificate alone."""
