@@ -17,7 +17,7 @@ class Served:
     """The leaf on the wire: what it says of itself, and whether the configured authority signed it.
 
     ``issuers`` tells which keys signed the served chain; ``known`` whether this state has worked with the leaf before;
-    ``recorded`` is the identifier of a hosted copy that it was verified by, under whatever name, if that is there still.
+    ``recorded`` is the identifier of a hosted copy, under whatever name, that it was verified by and that is there.
     """
 
     leaf: Leaf

@@ -168,8 +168,9 @@ class Observer:
         if served is None or hosted_copy(hosted, served.leaf) is not None:
             return served
         states = self._records.history.latest(self._desired.name)
-        verified = (item for state in states for item in (state, *state.domains))
-        recorded = next((item.identifier for item in verified if item.leaf == served.leaf.sha256), None)
+        verified = [(state.leaf, state.identifier) for state in states]
+        verified += [(item.leaf, item.identifier) for state in states for item in state.domains]
+        recorded = next((identifier for leaf, identifier in verified if leaf == served.leaf.sha256), None)
         return replace(served, recorded=recorded) if recorded and self._is_hosted(recorded) else served
 
     def _is_hosted(self, identifier: str) -> bool:
