@@ -44,7 +44,7 @@ class Surroundings:
     def resolve(self, endpoint: Endpoint) -> tuple[str, ...]:
         """Return the addresses."""
         if not self.addresses:
-            raise UnresolvedError(f"{endpoint.host}: no address")
+            raise UnresolvedError(f"{endpoint.host}: no address; nothing was changed")
         return self.addresses
 
     def probe(self, endpoint: Endpoint, address: str) -> AddressReading:
