@@ -16,9 +16,8 @@ from provisioner.runs import results
 from provisioner.runs.attempt import Attempt
 from provisioner.runs.changing import describe_target
 from provisioner.runs.fleet import Approve, Fleet
+from provisioner.runs.rollback import taking_over
 from provisioner.runs.rotation import Rotation
-
-_TAKE_OVER_SECONDS = 90.0  # a look at many silent addresses, with a canary and a silent service, takes a while
 
 
 def new_run_id(now: datetime) -> str:
@@ -134,8 +133,7 @@ def roll_back(
         attempt, rollback = composition.rollback(name, run, to)
         target = rollback.target()
         approve(describe_target(target), rollback.trust(target))
-        composition.locks.ask_to_stop(name, run)
-        with composition.locks.hold(name, run, wait=_TAKE_OVER_SECONDS):
+        with taking_over(composition.locks, name, run):
             attempt.journal.begin()
             try:
                 result = rollback.carry_out(target)

@@ -1,6 +1,9 @@
 """The command ``rollback``: back to a named state, taking over a run that holds the instance."""
 
-from provisioner.errors import RefusedError, ServiceError
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from provisioner.errors import BusyError, RefusedError, ServiceError
 from provisioner.model.event import EventKind
 from provisioner.model.instance import EndpointState, Mode, Status
 from provisioner.model.intent import Action, Intent
@@ -8,6 +11,7 @@ from provisioner.model.outcome import InstanceResult, Outcome
 from provisioner.planning.observed import hosted_copy
 from provisioner.planning.planner import ALIBABAS_ROOT, restorable
 from provisioner.planning.wire import asks_only, view
+from provisioner.ports import Locks
 from provisioner.runs.attempt import Attempt
 from provisioner.runs.changing import describe_target
 from provisioner.runs.looking import Looker
@@ -17,6 +21,23 @@ from provisioner.waiting import Repeater, poll_until
 
 PREVIOUS = "previous-certificate"
 ONE_WAY = "one-way"
+_TAKE_OVER_SECONDS = 90.0  # a look at many silent addresses, with a canary and a silent service, takes a while
+
+
+@contextmanager
+def taking_over(locks: Locks, instance: str, run: str) -> Iterator[None]:
+    """Ask the run that holds an instance to stop, and hold it for a ``with`` block.
+
+    Raises ``BusyError`` where that run does not come to a look: it waits for a person, or is at work on another one.
+    """
+    locks.ask_to_stop(instance, run)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locks.hold(instance, run, wait=_TAKE_OVER_SECONDS))
+        except BusyError as error:
+            error.hint = f"end that process with Ctrl-C, then: provisioner rollback {instance}"
+            raise
+        yield
 
 
 class Rollback:

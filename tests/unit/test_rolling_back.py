@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from provisioner.errors import RefusedError
+from provisioner.errors import BusyError, RefusedError
 from provisioner.model.certificate import HostedCertificate, KeyType, Specification
 from provisioner.model.instance import Mode, Status
 from provisioner.model.outcome import Outcome
+from provisioner.runs.rollback import taking_over
 from tests.fakes.stage import NAME, Stage
 
 
@@ -138,3 +139,15 @@ def test_a_previous_certificate_that_is_gone_is_not_gone_back_to(gone: str, rota
     stage.world.on_request = change
     result = stage.apply()
     assert (result.outcome, result.mode) == (Outcome.ROLLED_BACK, Mode.ONE_WAY)
+
+
+def test_a_run_that_does_not_look_has_to_be_ended_by_hand(rotated: Stage) -> None:
+    """One that waits for a person's answer does not see that it is asked to stop; the way on is another then."""
+    locks = rotated.records.locks
+    with locks.hold(NAME, "run-8"):
+        with pytest.raises(BusyError) as caught, taking_over(locks, NAME, "run-9"):
+            pass
+        assert locks.stop_asked(NAME, "run-8") == "run-9"
+    assert caught.value.hint == f"end that process with Ctrl-C, then: provisioner rollback {NAME}"
+    with taking_over(locks, NAME, "run-9"):
+        assert locks.held == {NAME: "run-9"}
