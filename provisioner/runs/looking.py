@@ -38,9 +38,7 @@ class Looker:
         try:
             addresses = self._reads.resolver.resolve(self._endpoint)
         except UnresolvedError as error:
-            # Said of a command that ends with it; a look says nothing of what was changed before.
-            why = error.message.removesuffix("; nothing was changed")
-            return Reading(self._reads.clock.now(), (), unresolved=why)
+            return Reading(self._reads.clock.now(), (), unresolved=error.message.removesuffix("; nothing was changed"))
         names = (self._endpoint, *(replace(self._endpoint, host=domain) for domain in self._domains))
         asked = [(name, address) for name in names for address in addresses]
         seen = iter(_at_once(lambda pair: self._reads.probe.probe(*pair), asked))

@@ -203,9 +203,12 @@ class Watcher:
             )
 
     def status(self) -> int | None:
-        """Return the status, asked for at most once per ``status_poll``; None when it can't be read."""
-        now = self._clock.monotonic()
-        pause = self._desired.waiting.status_poll.total_seconds()
+        """Return the status, asked for at most once per ``status_poll``; None when it can't be read.
+
+        Where readings settle sooner than that, it is asked for as often as they may: none is older than what it judges.
+        """
+        now, policy = self._clock.monotonic(), self._desired.waiting
+        pause = min(policy.status_poll, policy.over).total_seconds()
         if self._status_at is None or now - self._status_at >= pause:
             self._status_at = now
             try:
