@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 
 from provisioner.errors import BusyError, RefusedError, ServiceError
 from provisioner.model.event import EventKind
-from provisioner.model.instance import EndpointState, Mode, Status
+from provisioner.model.instance import EndpointState, MappedState, Mode, Status
 from provisioner.model.intent import Action, Intent
 from provisioner.model.outcome import InstanceResult, Outcome
 from provisioner.planning.observed import hosted_copy
@@ -213,7 +213,13 @@ class Rollback:
                 "be judged; nothing was changed",
                 hint="name a certificate that this tool hosted, or --to one-way",
             )
-        return EndpointState(Mode.MUTUAL, leaf, found.identifier)
+        return EndpointState(Mode.MUTUAL, leaf, found.identifier, self._mapped_domains())
+
+    def _mapped_domains(self) -> tuple[MappedState, ...]:
+        """Return what the mapping serves: it is asked for as a whole, so what is left out would be lost."""
+        configured = {item.domain for item in self._desired.domains}
+        latest = self._seams.records.history.latest(self._desired.name)[:1]
+        return tuple(item for state in latest for item in state.domains if item.domain in configured)
 
     def _kept_leaf(self, number: int) -> str | None:
         hosted = self._repeater.read(lambda: self._seams.reads.hosted.read_back(number))
@@ -222,4 +228,9 @@ class Rollback:
 
 
 def _goes_to(intent: Intent, target: EndpointState) -> bool:
-    return intent.target.mode is target.mode and intent.target.leaf == target.leaf
+    return _what(intent.target) == _what(target)
+
+
+def _what(state: EndpointState) -> tuple[Mode, str | None, dict[str, str | None]]:
+    """Return what the wire shows of a state."""
+    return state.mode, state.leaf, {item.domain: item.leaf for item in state.domains}

@@ -7,7 +7,6 @@ import pytest
 
 from provisioner.model.certificate import FilesSpecification, HostedSpecification, Leaf
 from provisioner.model.desired import Mapped, RotationPolicy
-from provisioner.model.event import Event, EventKind
 from provisioner.model.finding import Severity
 from provisioner.model.instance import EndpointState, MappedState, Mode, NameRecord
 from provisioner.model.outcome import Outcome
@@ -176,30 +175,6 @@ def test_a_domain_outside_its_certificate_is_refused(mapping: Stage) -> None:
     mapping.apply()
     mapping.desired = replace(mapping.desired, domains=(mapped("b.example.com"),))
     assert "names-miss-endpoint" in reasons(mapping)
-
-
-def test_a_domain_outside_its_certificate_is_refused_before_the_first_switch(mapping: Stage) -> None:
-    """What can be known before clients are disconnected is known before."""
-    mapping.desired = replace(mapping.desired, domains=(mapped("b.example.com"),))
-    result = mapping.apply()
-    assert (result.outcome, mapping.world.requests) == (Outcome.REFUSED, [])
-    assert "names-miss-endpoint" in [item.reason for item in result.findings]
-
-
-def test_a_mapping_that_cannot_be_asked_for_does_not_deny_the_switch(mapping: Stage) -> None:
-    """Nobody is told that nothing was changed when the endpoint is in mutual mode by then."""
-
-    def hear(event: Event) -> None:
-        if event.kind is EventKind.SETTLED:
-            mapping.hosting.arm("throttled", times=1000)
-
-    mapping.on_event = hear
-    result = mapping.apply()
-    assert (result.outcome, result.mode, mapping.world.restarts) == (Outcome.FAILED, Mode.MUTUAL, 1)
-    assert result.message == (
-        f"{NAME}: the switch is verified on the wire, and the domains are not mapped: UploadUserCertificate"
-    )
-    assert result.evidence is not None
 
 
 def test_domains_that_lead_elsewhere_warn(mapping: Stage) -> None:
