@@ -19,6 +19,7 @@ Belongs here: the classes, their exit codes and default hints. Does not: decidin
     │   ├── ThrottledError          6   it said "later": nothing landed, repeating is safe
     │   └── UnansweredError         6   no usable answer: a write may have landed, so look before repeating
     ├── StateError                  6   the state database can't be read or written
+    │   └── UnrecordedError         8   likewise, with a request under way: a person is needed
     ├── OutputError                 6   the result can't be written to stdout
     └── InterruptedRunError       130   stopped on request; resumable
 
@@ -172,6 +173,12 @@ class StateError(ProvisionerError):
 
     exit_code = 6
     default_hint = "check the path in `state`, its permissions, and the free space"
+
+
+class UnrecordedError(StateError):
+    """The state failed while a request was under way: what became of it isn't recorded, nor rolled back."""
+
+    exit_code = 8
 
 
 class OutputError(ProvisionerError):

@@ -13,7 +13,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, retry_if
 from tenacity.stop import stop_base
 from tenacity.wait import wait_base, wait_random_exponential
 
-from provisioner.errors import ThrottledError, UnansweredError
+from provisioner.errors import StateError, ThrottledError, UnansweredError
 from provisioner.ports import Clock
 
 T = TypeVar("T")
@@ -45,10 +45,11 @@ class _Cadence(wait_base):
 
 
 class Repeater:
-    """Repeats calls to a service that fail in passing.
+    """Repeats calls that fail in passing.
 
     A read is repeated whenever it may help. A write is repeated only when it certainly did not land; a write without an
-    answer is the caller's to look after.
+    answer is the caller's to look after. A record is kept in the state, which may be locked, or its disk full, for a
+    while.
 
     Args:
         clock: time and interruptible sleep.
@@ -66,6 +67,10 @@ class Repeater:
     def write(self, call: Callable[[], T]) -> T:
         """Return what a write returns, repeated on ``ThrottledError`` alone."""
         return self._repeat(call, (ThrottledError,))
+
+    def record(self, call: Callable[[], T]) -> T:
+        """Return what a read or a write of the state returns, repeated on ``StateError``."""
+        return self._repeat(call, (StateError,))
 
     def _repeat(self, call: Callable[[], T], errors: tuple[type[Exception], ...]) -> T:
         retrying = Retrying(

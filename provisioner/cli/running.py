@@ -17,10 +17,8 @@ from provisioner.runs import results
 from provisioner.runs.attempt import Attempt
 from provisioner.runs.changing import describe_target
 from provisioner.runs.fleet import Approve, Fleet
-from provisioner.runs.rollback import Rollback
+from provisioner.runs.rollback import Rollback, taking_over
 from provisioner.runs.rotation import Rotation
-
-_TAKE_OVER_SECONDS = 90.0  # a look at many silent addresses, with a canary and a silent service, takes a while
 
 
 def new_run_id(now: datetime) -> str:
@@ -144,8 +142,7 @@ def roll_back(
         attempt, rollback = composition.rollback(name, run, to)
         target = _target(attempt, rollback)
         approve(describe_target(target), rollback.trust(target))
-        composition.locks.ask_to_stop(name, run)
-        with composition.locks.hold(name, run, wait=_TAKE_OVER_SECONDS):
+        with taking_over(composition.locks, name, run):
             attempt.journal.begin()
             try:
                 result = rollback.carry_out(target)

@@ -14,8 +14,17 @@ from provisioner.planning.wanted import Aim, aim
 
 
 def mapped(case: Case) -> Iterator[Finding]:
-    """Refuse a mapped domain whose certificate does not cover it, is not sound, or fails in its rehearsal."""
-    if not case.to_mutual or not case.domains:
+    """Refuse a mapped domain whose certificate does not cover it, is not sound, or fails in its rehearsal.
+
+    Names are known before the endpoint is in mutual mode, where domains can be mapped.
+    """
+    if not case.to_mutual:
+        return
+    for part in case.observed.domains:
+        wanted = aim(part.wanted, part.pinned)
+        if (wanted.names or isinstance(part.wanted, Specification)) and not covers(wanted.names, part.host):
+            yield names_miss(wanted, part.host)
+    if not case.domains:
         return
     own = parts.target(parts.plan_part(parts.own_part(case.desired, case.observed), case.observed.at, anyway=False))
     if own is not None and own.identifier is None and case.candidate is None:
@@ -83,9 +92,6 @@ def _domain(case: Case, item: PartPlan) -> Iterator[Finding]:
         )
     if item.reasons and isinstance(part.wanted, HostedSpecification):
         yield no_rehearsal(case, part.wanted)
-    wanted = aim(part.wanted, part.pinned)
-    if (wanted.names or isinstance(part.wanted, Specification)) and not covers(wanted.names, part.host):
-        yield names_miss(wanted, part.host)
     if item.candidate is not None:
         yield from kept_problems(item.candidate)
     if item.leaf is not None and part.rehearsal is not None and part.rehearsal.sha256 == item.leaf.sha256:

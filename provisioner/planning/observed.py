@@ -16,13 +16,15 @@ from provisioner.planning.wire import View
 class Served:
     """The leaf on the wire: what it says of itself, and whether the configured authority signed it.
 
-    ``issuers`` tells which keys signed the served chain; ``known`` whether this state has worked with the leaf before.
+    ``issuers`` tells which keys signed the served chain; ``known`` whether this state has worked with the leaf before;
+    ``recorded`` is the identifier of a hosted copy, under whatever name, that it was verified by and that is there.
     """
 
     leaf: Leaf
     signed: bool
     issuers: frozenset[str] = frozenset()
     known: bool = False
+    recorded: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ def _identifier(served: Served | None, hosted: tuple[HostedCertificate, ...], pi
     if pinned is not None and pinned.sha256 == served.leaf.sha256 and pinned.identifier:
         return pinned.identifier
     found = hosted_copy(hosted, served.leaf)
-    return found.identifier if found else None
+    return found.identifier if found else served.recorded
 
 
 def hosted_copy(hosted: tuple[HostedCertificate, ...], leaf: Leaf) -> HostedCertificate | None:

@@ -55,7 +55,8 @@ class Watch:
         past the deadline            still counting: a little grace; status 5: roll back;
                                      else extended once, then broken
 
-    One lost reading is no restart to a wait for a person, who may not have begun.
+    One lost reading is no restart to a wait for a person, who may not have begun. A time-out pauses a count, and none
+    ends by it. A second one in a row means that the state before was left: what has come of it is hidden.
 
     A wanted state that the endpoint was already in before the request counts only after a change was seen and with the
     instance no longer busy, since the restart may not have begun. A wrong state waits for status 5: nothing can be
@@ -138,6 +139,8 @@ class Watch:
         self._silent_in_a_row = self._silent_in_a_row + 1 if view.look is Look.SILENT else 0
         self._unclear_in_a_row = self._unclear_in_a_row + 1 if view.state is None else 0
         self._unclear_since = at if self._unclear_in_a_row == 1 else self._unclear_since
+        if self._silent_in_a_row > 1 and self._steady_before():
+            self.streak = None
         before = self._as_it_was(view.state)
         if before and not self.changed:
             self._failed_at = None
@@ -151,7 +154,7 @@ class Watch:
             self._changed_at = began if self._changed_at is None else self._changed_at
 
     def _settled(self, status: int | None) -> Ending | None:
-        streak = self.streak
+        streak = None if self._silent_in_a_row else self.streak
         enough = streak is not None and streak.count >= self.policy.readings
         if streak is None or not enough or streak.span < self.policy.over.total_seconds():
             return None

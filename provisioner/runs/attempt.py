@@ -19,6 +19,7 @@ from provisioner.planning.settle import Ending
 from provisioner.runs import results
 from provisioner.runs.changing import Changer
 from provisioner.runs.concluding import Conclusion
+from provisioner.runs.guarding import guarded
 from provisioner.runs.journal import Journal
 from provisioner.runs.looking import Looker
 from provisioner.runs.observing import Observer
@@ -27,6 +28,8 @@ from provisioner.runs.returning import Returning
 from provisioner.runs.seams import Seams
 from provisioner.runs.undoing import MOST_ATTEMPTS, Undoer
 from provisioner.runs.watching import Watcher
+
+_BEFORE_A_REQUEST = {Outcome.REFUSED, Outcome.UNUSABLE, Outcome.FAILED}
 
 
 class Attempt:
@@ -178,7 +181,8 @@ class Attempt:
         if len(made.target.domains) == len(self.desired.domains):
             return result
         self._taken_up = result
-        return self.carry_out(self.prepare())
+        then = guarded(self.desired, lambda: self.carry_out(self.prepare()))
+        return results.not_mapped(self.desired, result, then) if then.outcome in _BEFORE_A_REQUEST else then
 
     def _require_unchanged(self, observed: Observed) -> None:
         """Raise ``RefusedError`` when the wire shows another state than the plan was made for.

@@ -59,6 +59,7 @@ class Changer:
 
         A person is shown the steps again unless they were done: doing them twice restarts the instance twice.
         """
+        self._journal.pursue()
         driver = self._seams.driver(intent.target, intent.previous)
         if driver.attended and self._watcher.not_begun(intent):
             self._send(driver, intent.target)

@@ -1,15 +1,24 @@
 """The journal of one run on one instance: its events, intents, holds and history, in one hand."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from typing import TypeVar
 
-from provisioner.errors import RefusedError
+from provisioner.errors import RefusedError, StateError, UnrecordedError
 from provisioner.model.desired import Desired
 from provisioner.model.event import Event, EventKind
+from provisioner.model.finding import Finding, Severity
 from provisioner.model.instance import EndpointState
 from provisioner.model.intent import Action, Hold, Intent
 from provisioner.model.outcome import InstanceResult
 from provisioner.ports import Clock
 from provisioner.runs.seams import Records
+from provisioner.waiting import Repeater
+
+T = TypeVar("T")
+
+_PATIENCE_SECONDS = 120.0
 
 
 class Journal:
@@ -18,6 +27,9 @@ class Journal:
     Legal lives of an intent: saved before a request is sent; marked ``interrupted`` once the wire left the state before
     it; marked ``looked_through`` once its effect was looked for and not seen; replaced by the intent of a rollback;
     closed.
+
+    While a request is under way, trouble with the state is outlasted for a while, and then ends the run as one that
+    needs a person. Events and ends of runs are for information, and no run ends for want of them.
     """
 
     def __init__(self, run: str, command: str, desired: Desired, records: Records, clock: Clock) -> None:
@@ -26,6 +38,8 @@ class Journal:
         self._desired = desired
         self._records = records
         self._clock = clock
+        self._repeater = Repeater(clock, _PATIENCE_SECONDS)
+        self._under_way = False
 
     def begin(self) -> None:
         """Record that the run began."""
@@ -33,7 +47,11 @@ class Journal:
 
     def end(self, result: InstanceResult) -> InstanceResult:
         """Record how the run ended, tell it, and return the result."""
-        self._records.history.end(self.run, result, self._clock.now())
+        try:
+            self._records.history.end(self.run, result, self._clock.now())
+        except StateError as error:
+            missing = Finding("end-not-recorded", f"{error.message}; the history lacks this end", Severity.WARNING)
+            result = replace(result, findings=(*result.findings, missing))
         self.tell(EventKind.FINISHED, result.message, outcome=result.outcome.label)
         return result
 
@@ -41,7 +59,8 @@ class Journal:
         """Tell everybody that something happened."""
         event = Event(kind, self.run, self._desired.name, self._clock.now(), message, data)
         if kind is not EventKind.WAITING:
-            self._records.history.record(event)
+            with suppress(StateError):
+                self._records.history.record(event)
         self._records.events(event)
 
     def open_intent(self) -> Intent | None:
@@ -50,7 +69,7 @@ class Journal:
         Raises:
             RefusedError: it speaks of another instance that had this name in the configuration.
         """
-        intent = self._records.intents.open(self._desired.name)
+        intent = self._kept(lambda: self._records.intents.open(self._desired.name))
         if intent is not None and intent.instance_id not in {"", self._desired.id}:
             raise RefusedError(
                 f"{self._desired.name}: run {intent.run} asked instance {intent.instance_id} to change, and the "
@@ -90,8 +109,13 @@ class Journal:
         )
         for leaf in sorted(_leaves(target)):
             self.meet(leaf)
-        self._records.intents.save(intent)
+        self._mark(intent)
+        self.pursue()
         return intent
+
+    def pursue(self) -> None:
+        """Note that the request of the open intent is under way."""
+        self._under_way = True
 
     def take_over(self, intent: Intent) -> Intent:
         """Record that a person's rollback goes where an open request goes already."""
@@ -99,7 +123,7 @@ class Journal:
 
     def meet(self, sha256: str) -> None:
         """Record that this state works with a leaf."""
-        self._records.leaves.meet(sha256, self._clock.now())
+        self._kept(lambda: self._records.leaves.meet(sha256, self._clock.now()))
 
     def distrust_change(self, intent: Intent) -> None:
         """Record that the endpoint was taken back from, or did not come back with, the leaves of a request."""
@@ -111,11 +135,13 @@ class Journal:
     def distrust(self, sha256: str | None) -> None:
         """Record that the endpoint was taken back from a leaf; unattended runs leave it alone from then on."""
         if sha256 is not None:
-            self._records.leaves.distrust(sha256, self._clock.now())
+            self._kept(lambda: self._records.leaves.distrust(sha256, self._clock.now()))
 
     def mark_interrupted(self, intent: Intent) -> Intent:
-        """Record that the wire left the state before the request."""
-        return self._mark(replace(intent, interrupted=True))
+        """Record that the wire left the state before the request; a wait that can't does so at its next look."""
+        marked = replace(intent, interrupted=True)
+        self._records.intents.save(marked)
+        return marked
 
     def mark_looked_through(self, intent: Intent) -> Intent:
         """Record that the request's effect was looked for through ``effect_within`` and not seen."""
@@ -123,29 +149,31 @@ class Journal:
 
     def close_intent(self) -> None:
         """Close the open intent."""
-        self._records.intents.close(self._desired.name)
+        self._kept(lambda: self._records.intents.close(self._desired.name))
+        self._under_way = False
 
     def verified(self, state: EndpointState, previous: EndpointState | None) -> None:
         """Record that the endpoint was verified in a state, and close the intent."""
-        self._records.history.switched(self._desired.name, state, previous, self._clock.now())
+        name, now = self._desired.name, self._clock.now()
+        self._kept(lambda: self._records.history.switched(name, state, previous, now))
         for leaf in sorted(_leaves(state)):
-            self._records.leaves.trust(leaf)
+            self._trust(leaf)
         self.close_intent()
 
     def hold(self, reason: str, specification: str) -> None:
         """Put the instance on hold."""
         hold = Hold(self._desired.name, self.run, self._clock.now(), reason, specification)
-        self._records.holds.put(hold)
+        self._kept(lambda: self._records.holds.put(hold))
         self.tell(EventKind.HELD, f"on hold: {reason}")
 
     def on_hold(self) -> bool:
         """Tell whether the instance is on hold."""
-        return self._records.holds.get(self._desired.name) is not None
+        return self._kept(lambda: self._records.holds.get(self._desired.name)) is not None
 
     def release(self) -> None:
         """Lift the hold, if there is one."""
         if self.on_hold():
-            self._records.holds.release(self._desired.name)
+            self._kept(lambda: self._records.holds.release(self._desired.name))
             self.tell(EventKind.RELEASED, "the hold was lifted")
 
     def stop_asked(self) -> str | None:
@@ -153,8 +181,25 @@ class Journal:
         return self._records.locks.stop_asked(self._desired.name, self.run)
 
     def _mark(self, intent: Intent) -> Intent:
-        self._records.intents.save(intent)
+        self._kept(lambda: self._records.intents.save(intent))
         return intent
+
+    def _trust(self, leaf: str) -> None:
+        self._kept(lambda: self._records.leaves.trust(leaf))
+
+    def _kept(self, call: Callable[[], T]) -> T:
+        """Return what a call of the state returns. Raises ``UnrecordedError`` while a request is under way."""
+        if not self._under_way:
+            return call()
+        try:
+            return self._repeater.record(call)
+        except StateError as error:
+            name = self._desired.name
+            raise UnrecordedError(
+                f"{name}: a person is needed: {error.message}; what became of the request is not recorded, and nothing "
+                "more was requested",
+                hint=f"look at the instance in the console; mend the state, then: provisioner resume {name}",
+            ) from error
 
 
 def _leaves(state: EndpointState) -> set[str]:

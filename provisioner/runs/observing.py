@@ -4,12 +4,12 @@ import hashlib
 from dataclasses import replace
 from datetime import datetime
 
-from provisioner.errors import RejectedError, UnusableError
+from provisioner.errors import RejectedError, ServiceError, UnusableError
 from provisioner.model.certificate import HostedCertificate, HostedSpecification, Pinned
 from provisioner.model.desired import Desired, Mapped, Wanted
 from provisioner.model.instance import DeviceCA, Instance, Mode, NameRecord
 from provisioner.model.reading import AddressReading, CanaryResult, CanaryVerdict, Reading
-from provisioner.planning.observed import DeviceCAs, Kept, Observed, Part, Rehearsed, Served
+from provisioner.planning.observed import DeviceCAs, Kept, Observed, Part, Rehearsed, Served, hosted_copy
 from provisioner.planning.parts import PartPlan, own_part
 from provisioner.planning.planner import planned_parts
 from provisioner.planning.strangers import strangers
@@ -50,7 +50,7 @@ class Observer:
         left_out = unreachable(reading)
         seen = view(reading, left_out)
         hosted = self._repeater.read(lambda: reads.hosted.find(desired.hosted_prefix))
-        served = self._served(reading, seen)
+        served = self._recalled(self._served(reading, seen), hosted)
         observed = Observed(
             at=reads.clock.now(),
             instance=instance,
@@ -139,12 +139,13 @@ class Observer:
         name = mapped.specification.name
         leaf = dict(seen.state.domains).get(mapped.domain) if seen.state else None
         shown = next((item.addresses for item in reading.domains if item.domain == mapped.domain), ())
+        hosted = self._repeater.read(lambda: self._reads.hosted.find(mapped.hosted_prefix))
         return Part(
             host=mapped.domain,
             wanted=mapped.specification,
             hosted_prefix=mapped.hosted_prefix,
-            served=self._shown(shown, leaf, name),
-            hosted=self._repeater.read(lambda: self._reads.hosted.find(mapped.hosted_prefix)),
+            served=self._recalled(self._shown(shown, leaf, name), hosted),
+            hosted=hosted,
             kept=self.kept(name),
             pinned=self._pinned(mapped.specification),
         )
@@ -169,6 +170,25 @@ class Observer:
     def _served(self, reading: Reading, seen: View) -> Served | None:
         leaf = seen.state.leaf if seen.state else None
         return self._shown(reading.addresses, leaf, self._desired.specification.name)
+
+    def _recalled(self, served: Served | None, hosted: tuple[HostedCertificate, ...]) -> Served | None:
+        """Return the served leaf with the hosted copy that it was verified by, where its name is not the present one's.
+
+        A certificate that has another name in the configuration now is as good to go back to as before.
+        """
+        if served is None or hosted_copy(hosted, served.leaf) is not None:
+            return served
+        states = self._records.history.latest(self._desired.name)
+        verified = [(state.leaf, state.identifier) for state in states]
+        verified += [(item.leaf, item.identifier) for state in states for item in state.domains]
+        recorded = next((identifier for leaf, identifier in verified if leaf == served.leaf.sha256), None)
+        return replace(served, recorded=recorded) if recorded and self._is_hosted(recorded) else served
+
+    def _is_hosted(self, identifier: str) -> bool:
+        try:
+            return self._repeater.read(lambda: self._reads.hosted.by_identifier(identifier)) is not None
+        except ServiceError:  # as in a rollback: that speaks against nothing
+            return True
 
     def _shown(self, addresses: tuple[AddressReading, ...], sha256: str | None, name: str) -> Served | None:
         chain = next((item.chain for item in addresses if sha256 and item.leaf_sha256 == sha256 and item.chain), ())

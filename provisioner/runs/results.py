@@ -98,6 +98,21 @@ def not_started(desired: Desired, because: str) -> InstanceResult:
     )
 
 
+def not_mapped(desired: Desired, switched: InstanceResult, then: InstanceResult) -> InstanceResult:
+    """Return the result of a run whose switch was verified, and whose domains could not be mapped afterwards.
+
+    Args:
+        desired: what is wanted.
+        switched: how the switch ended.
+        then: how the mapping ended.
+    """
+    why = then.message.removeprefix(f"{desired.name}: ")
+    for left in ("; nothing was changed", "; the endpoint was not touched"):
+        why = why.removesuffix(left)
+    message = f"{desired.name}: the switch is verified on the wire, and the domains are not mapped: {why}"
+    return replace(switched, outcome=then.outcome, message=message, hint=then.hint, findings=then.findings)
+
+
 def ended(
     desired: Desired,
     outcome: Outcome,

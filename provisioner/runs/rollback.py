@@ -1,13 +1,17 @@
 """The command ``rollback``: back to a named state, taking over a run that holds the instance."""
 
-from provisioner.errors import RefusedError, ServiceError
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from provisioner.errors import BusyError, RefusedError, ServiceError
 from provisioner.model.event import EventKind
-from provisioner.model.instance import EndpointState, Mode, Status
+from provisioner.model.instance import EndpointState, MappedState, Mode, Status
 from provisioner.model.intent import Action, Intent
 from provisioner.model.outcome import InstanceResult, Outcome
 from provisioner.planning.observed import hosted_copy
 from provisioner.planning.planner import ALIBABAS_ROOT, restorable
 from provisioner.planning.wire import asks_only, view
+from provisioner.ports import Locks
 from provisioner.runs.attempt import Attempt
 from provisioner.runs.changing import describe_target
 from provisioner.runs.looking import Looker
@@ -17,6 +21,23 @@ from provisioner.waiting import Repeater, poll_until
 
 PREVIOUS = "previous-certificate"
 ONE_WAY = "one-way"
+_TAKE_OVER_SECONDS = 90.0  # a look at many silent addresses, with a canary and a silent service, takes a while
+
+
+@contextmanager
+def taking_over(locks: Locks, instance: str, run: str) -> Iterator[None]:
+    """Ask the run that holds an instance to stop, and hold it for a ``with`` block.
+
+    Raises ``BusyError`` where that run does not come to a look: it waits for a person, or is at work on another one.
+    """
+    locks.ask_to_stop(instance, run)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locks.hold(instance, run, wait=_TAKE_OVER_SECONDS))
+        except BusyError as error:
+            error.hint = f"end that process with Ctrl-C, then: provisioner rollback {instance}"
+            raise
+        yield
 
 
 class Rollback:
@@ -62,13 +83,13 @@ class Rollback:
     def carry_out(self, target: EndpointState) -> InstanceResult:
         """Go back, wait, verify; the instance is on hold afterwards.
 
-        A request that goes there already is followed and not repeated. An endpoint that is there, and stays there once
-        every other request has acted, is left alone.
+        A request that goes there already is followed and not repeated, unless it was judged to have failed. An endpoint
+        that is there, and stays there once every other request has acted, is left alone.
         """
         journal, undoer, watcher = self._attempt.journal, self._attempt.undoer, self._attempt.watcher
         journal.tell(EventKind.ROLLING_BACK, f"rolling back to {describe_target(target)}, as asked")
         intent = journal.open_intent()
-        if intent is not None and _goes_to(intent, target) and not watcher.came_to_nothing(intent):
+        if intent is not None and _goes_to(intent, target) and self._may_act(intent):
             return undoer.finish(journal.take_over(intent), self._attempt.changer.follow(intent), taken_up=True)
         left_out = intent.left_out if intent else ()
         if intent is not None:
@@ -82,6 +103,18 @@ class Rollback:
         undoer.hold(f"rolled back to {describe_target(target)}, as asked")
         journal.close_intent()
         return self._there_already(target, found)
+
+    def _may_act(self, intent: Intent) -> bool:
+        """Tell whether a request may still bring the endpoint where it goes.
+
+        Not when a run has waited for it to the end, and put the instance on hold: a person who then asks for the same
+        wants it to be asked for anew. An instance that is not in service is at work still.
+        """
+        hold = self._seams.records.holds.get(self._desired.name)
+        judged = hold is not None and hold.since >= intent.requested_at
+        if judged and self._attempt.watcher.status() == Status.IN_SERVICE:
+            return False
+        return not self._attempt.watcher.came_to_nothing(intent)
 
     def _distrust(self, target: EndpointState, intent: Intent | None) -> None:
         """Record what a person takes the endpoint back from, so that unattended runs leave that certificate alone."""
@@ -180,7 +213,13 @@ class Rollback:
                 "be judged; nothing was changed",
                 hint="name a certificate that this tool hosted, or --to one-way",
             )
-        return EndpointState(Mode.MUTUAL, leaf, found.identifier)
+        return EndpointState(Mode.MUTUAL, leaf, found.identifier, self._mapped_domains())
+
+    def _mapped_domains(self) -> tuple[MappedState, ...]:
+        """Return what the mapping serves: it is asked for as a whole, so what is left out would be lost."""
+        configured = {item.domain for item in self._desired.domains}
+        latest = self._seams.records.history.latest(self._desired.name)[:1]
+        return tuple(item for state in latest for item in state.domains if item.domain in configured)
 
     def _kept_leaf(self, number: int) -> str | None:
         hosted = self._repeater.read(lambda: self._seams.reads.hosted.read_back(number))
@@ -189,4 +228,9 @@ class Rollback:
 
 
 def _goes_to(intent: Intent, target: EndpointState) -> bool:
-    return intent.target.mode is target.mode and intent.target.leaf == target.leaf
+    return _what(intent.target) == _what(target)
+
+
+def _what(state: EndpointState) -> tuple[Mode, str | None, dict[str, str | None]]:
+    """Return what the wire shows of a state."""
+    return state.mode, state.leaf, {item.domain: item.leaf for item in state.domains}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from provisioner.errors import InterruptedRunError, ServiceError, StateError
 from provisioner.model.desired import Desired
 from provisioner.model.event import EventKind
-from provisioner.model.instance import EndpointState, Status, status_label
+from provisioner.model.instance import EndpointState, MappedState, Status, status_label
 from provisioner.model.intent import Action, Intent
 from provisioner.model.outcome import Evidence
 from provisioner.model.reading import Reading
@@ -146,7 +146,10 @@ class Watcher:
     def now(self, left_out: tuple[str, ...]) -> EndpointState | None:
         """Return the state that the endpoint is in now, None when it is down or mixed."""
         state = self.look(left_out).state
-        return None if state is None else EndpointState(state.mode, state.leaf)
+        if state is None:
+            return None
+        domains = tuple(MappedState(domain, leaf, None) for domain, leaf in state.domains)
+        return EndpointState(state.mode, state.leaf, domains=domains)
 
     def look(self, left_out: tuple[str, ...]) -> View:
         """Return what the wire shows now."""
@@ -203,9 +206,12 @@ class Watcher:
             )
 
     def status(self) -> int | None:
-        """Return the status, asked for at most once per ``status_poll``; None when it can't be read."""
-        now = self._clock.monotonic()
-        pause = self._desired.waiting.status_poll.total_seconds()
+        """Return the status, asked for at most once per ``status_poll``; None when it can't be read.
+
+        Where readings settle sooner than that, it is asked for as often as they may: none is older than what it judges.
+        """
+        now, policy = self._clock.monotonic(), self._desired.waiting
+        pause = min(policy.status_poll, policy.over).total_seconds()
         if self._status_at is None or now - self._status_at >= pause:
             self._status_at = now
             try:

@@ -135,6 +135,19 @@ class Database:
                 f"{self._path}: this is not a state of provisioner; nothing was changed",
                 hint="name another file in `state`",
             )
+        elif create:
+            self._require_sound()
+
+    def _require_sound(self) -> None:
+        """Raise ``StateError`` for a damaged file before anything is requested that could not be recorded then."""
+        with self.reading() as connection:
+            found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+        if found != "ok":
+            raise StateError(
+                f"{self._path}: the state can't be used: database disk image is malformed "
+                f"({found.splitlines()[-1]}); nothing was changed",
+                hint="restore it from a backup, or move it away: without it the endpoint alone tells how things stand",
+            )
 
     @staticmethod
     def _add_columns(connection: Connection, found: int) -> None:

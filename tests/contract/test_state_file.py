@@ -227,3 +227,20 @@ def test_a_state_that_can_not_be_written_any_more_says_so(path: Path) -> None:
             f"{path}: the state can't be used: no such table: intents"
         )
         assert state.holds.get("prod") == HOLD
+
+
+def test_a_damaged_table_is_found_before_anything_is_asked_for(path: Path) -> None:
+    """A page that is only met after a switch would leave its end unrecorded."""
+    with opened(path) as state:
+        state.holds.put(HOLD)
+    ((page, size),) = ask(path, "SELECT rootpage, page_size FROM sqlite_master, pragma_page_size WHERE name = 'leaves'")
+    assert isinstance(page, int)
+    assert isinstance(size, int)
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * size : page * size] = b"\xff" * size
+    path.write_bytes(content)
+    message, hint = refused(lambda: opened(path))
+    assert message.startswith(f"{path}: the state can't be used: database disk image is malformed (")
+    assert message.endswith("); nothing was changed")
+    assert hint == "restore it from a backup, or move it away: without it the endpoint alone tells how things stand"
+    assert path.read_bytes() == content

@@ -72,6 +72,21 @@ def test_an_address_that_stays_behind_leads_back(stage: Stage, shown: Shown | st
     assert (result.outcome, result.mode, stage.world.restarts) == (Outcome.ROLLED_BACK, Mode.ONE_WAY, 2)
 
 
+def test_an_endpoint_that_falls_silent_is_taken_back(stage: Stage) -> None:
+    """Where every packet is dropped soon after the request, nothing has gone back by itself."""
+    requested: list[float] = []
+    stage.world.delay = 20.0
+    stage.world.on_request = lambda: requested.append(stage.clock.monotonic())
+
+    def fall_silent() -> None:
+        begun = len(requested) == 1 and stage.clock.monotonic() >= requested[0] + stage.world.delay
+        stage.world.elsewhere = dict.fromkeys(stage.world.addresses, "silent") if begun else {}
+
+    stage.clock.sleepers.append(fall_silent)
+    result = stage.apply()
+    assert (result.outcome, result.mode, stage.world.restarts) == (Outcome.ROLLED_BACK, Mode.ONE_WAY, 2)
+
+
 def test_addresses_may_change_during_the_restart(stage: Stage) -> None:
     """What the name leads to afterwards is what counts."""
 

@@ -150,7 +150,7 @@ def test_an_endpoint_that_shows_nothing_keeps_everything() -> None:
     """Nobody can tell what it will serve when it is back."""
     stage = four_generations()
     stage.world.shown.up = False
-    with pytest.raises(RefusedError, match="does not show what it serves .*; nothing was deleted"):
+    with pytest.raises(RefusedError, match=r"does not show what it serves .*; nothing was deleted"):
         fates(stage)
 
 

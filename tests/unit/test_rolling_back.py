@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from provisioner.errors import RefusedError
-from provisioner.model.certificate import HostedCertificate, Specification
+from provisioner.errors import BusyError, RefusedError
+from provisioner.model.certificate import HostedCertificate, KeyType, Specification
 from provisioner.model.instance import Mode, Status
 from provisioner.model.outcome import Outcome
+from provisioner.runs.rollback import taking_over
 from tests.fakes.stage import NAME, Stage
 
 
@@ -46,6 +47,32 @@ def test_without_a_previous_certificate_there_is_none_to_go_to() -> None:
         f"{NAME}: no previous certificate is recorded; nothing was changed"
     )
     assert (stage.rollback().outcome, stage.world.shown.mutual) == (Outcome.CONVERGED, False)
+
+
+def renamed(stage: Stage) -> str:
+    """Give the certificate another name and key in the configuration; return the leaf served now."""
+    stage.rotate(KeyType.EC_P384)
+    stage.respecify(name="gateway")
+    stage.desired = replace(stage.desired, hosted_prefix="provisioner-gateway-")
+    return stage.leaf()
+
+
+def test_a_certificate_that_has_another_name_now_is_gone_back_to(rotated: Stage) -> None:
+    """Its hosted copy is known from the run that verified it, under whichever name it has."""
+    before = renamed(rotated)
+    rotated.world.effects = ["devices_refused"]
+    result = rotated.apply()
+    assert (result.outcome, result.mode, rotated.leaf()) == (Outcome.ROLLED_BACK, Mode.MUTUAL, before)
+    assert rotated.rollback("previous-certificate").fingerprint_sha256 == before
+
+
+def test_a_recorded_copy_that_is_not_hosted_any_more_is_no_way_back(rotated: Stage) -> None:
+    """The plan says so before anything is changed."""
+    renamed(rotated)
+    rotated.hosting.kept.clear()
+    plan = rotated.plan()
+    assert "previous-not-hosted" in [item.reason for item in plan.findings]
+    assert plan.undo.startswith("back to one-way")
 
 
 def test_an_identifier_that_nobody_knows_is_refused(rotated: Stage) -> None:
@@ -112,3 +139,15 @@ def test_a_previous_certificate_that_is_gone_is_not_gone_back_to(gone: str, rota
     stage.world.on_request = change
     result = stage.apply()
     assert (result.outcome, result.mode) == (Outcome.ROLLED_BACK, Mode.ONE_WAY)
+
+
+def test_a_run_that_does_not_look_has_to_be_ended_by_hand(rotated: Stage) -> None:
+    """One that waits for a person's answer does not see that it is asked to stop; the way on is another then."""
+    locks = rotated.records.locks
+    with locks.hold(NAME, "run-8"):
+        with pytest.raises(BusyError) as caught, taking_over(locks, NAME, "run-9"):
+            pass
+        assert locks.stop_asked(NAME, "run-8") == "run-9"
+    assert caught.value.hint == f"end that process with Ctrl-C, then: provisioner rollback {NAME}"
+    with taking_over(locks, NAME, "run-9"):
+        assert locks.held == {NAME: "run-9"}

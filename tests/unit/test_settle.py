@@ -70,6 +70,8 @@ def new(*, attended: bool = False, interrupted: bool = False, previous: Endpoint
         ([DOWN] * 300, (Ending.DOWN_IN_SERVICE, 100)),
         ([MIXED] * 300, (Ending.DOWN_IN_SERVICE, 100)),
         ([SILENT] * 300, (Ending.DOWN_IN_SERVICE, 100)),
+        ([OLD] * 5 + [SILENT] * 300, (Ending.DOWN_IN_SERVICE, 100)),
+        ([OLD] * 5 + [DOWN] + [OLD] * 5 + [SILENT] * 300, (Ending.DOWN_IN_SERVICE, 100)),
     ],
 )
 def test_a_wait_ends_as_the_table_says(views: list[View], expected: tuple[Ending, int]) -> None:
@@ -132,6 +134,18 @@ def test_a_busy_status_does_not_settle_the_state_that_was_there_before() -> None
     assert [watch.take(OLD, 5, float(second)) for second in range(9, 12)][-1] is Ending.SETTLED
 
 
+def test_silence_settles_nothing() -> None:
+    """A state that was read often enough before a silence is not believed in its midst, nor at once after it."""
+    watch = Watch(EndpointState(Mode.ONE_WAY), EndpointState(Mode.ONE_WAY, "aa"), POLICY, 0.0)
+    busy = [watch.take(ANONYMOUS if second < 6 else SILENT, 7, float(second)) for second in range(9)]
+    assert set(busy) == {None}
+    later = [watch.take(view, 5, 9.0 + second) for second, view in enumerate([SILENT, *[ANONYMOUS] * 3])]
+    assert later == [None, None, None, Ending.SETTLED]
+    wrong = new()
+    follow(wrong, [DOWN, *[WRONG_LEAF] * 9], 7)
+    assert (wrong.take(SILENT, 5, 10.0), wrong.take(WRONG_LEAF, 5, 11.0)) == (None, Ending.WRONG)
+
+
 @pytest.mark.parametrize("status", [7, None])
 def test_a_wrong_state_is_judged_once_the_instance_is_in_service(status: int | None) -> None:
     """No rollback can be asked for before status 5, so an instance still at work may yet become right."""
@@ -157,6 +171,7 @@ def test_an_earlier_runs_interruption_is_remembered() -> None:
         ([OLD] * 90 + [DOWN] * 200, (Ending.DOWN_IN_SERVICE, 190)),
         ([OLD] * 90 + [DOWN] + [OLD] * 200, (Ending.UNCHANGED, 100)),
         ([OLD] * 90 + [DOWN] * 2 + [OLD] * 200, (Ending.REVERTED, 190)),
+        ([OLD] * 90 + [SILENT] * 300, (Ending.DOWN_IN_SERVICE, 190)),
         ([OLD] * 5 + [DOWN] + [WRONG_LEAF] * 5, (Ending.WRONG, 8)),
     ],
 )

@@ -1,17 +1,19 @@
 """Runs on a cloud that takes its time, with a state and a network that fail in passing."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from provisioner.errors import StateError
-from provisioner.model.instance import Endpoint, Mode
+from provisioner.model.instance import Endpoint, Mode, Status
 from provisioner.model.intent import Intent
 from provisioner.model.outcome import Outcome
 from provisioner.model.reading import Stage as ProbeStage
 from provisioner.wire.probe import StdlibWireProbe
 from tests.fakes.memory import MemoryIntents, MemoryLocks
 from tests.fakes.stage import Stage, one_way
+from tests.fakes.world import Shown
 
 SLOW = 45.0  # longer than the span of readings that settles
 
@@ -36,6 +38,26 @@ def test_a_slow_rollback_is_followed_to_its_end(stage: Stage, effect: str, *, bu
         one_way().leaf,
     )
     assert stage.world.restarts == 2
+
+
+def test_a_state_half_way_is_not_judged_by_a_status_from_before(stage: Stage) -> None:
+    """With few readings to settle, the instance's being at work is seen before a passing state is called wrong."""
+    quick = replace(stage.desired.waiting, readings=3, over=timedelta(seconds=2), poll=timedelta(seconds=1))
+    stage.desired = replace(stage.desired, waiting=replace(quick, status_poll=timedelta(minutes=1)))
+    stage.world.effects = ["no_effect"]
+    began: list[float] = []
+    stage.world.on_request = lambda: began.append(stage.clock.monotonic())
+
+    def restart() -> None:
+        if not began or stage.clock.monotonic() < began[0] + 3:
+            return
+        done = stage.clock.monotonic() >= began[0] + 20
+        ours = stage.pki.issued[-1][1]
+        stage.world.shown = Shown(ours, mutual=done, asks=True)
+        stage.world.status = Status.IN_SERVICE if done else Status.UPGRADING
+
+    stage.clock.sleepers.append(restart)
+    assert (stage.apply().outcome, len(stage.world.requests)) == (Outcome.CONVERGED, 1)
 
 
 class Locked(MemoryIntents):

@@ -9,7 +9,7 @@ from provisioner.errors import RefusedError, UnansweredError
 from provisioner.model.certificate import HostedCertificate
 from provisioner.model.desired import RollbackTarget
 from provisioner.model.event import EventKind
-from provisioner.model.instance import EndpointState, Mode
+from provisioner.model.instance import EndpointState, Mode, Status
 from provisioner.model.intent import Action, Hold
 from provisioner.model.outcome import Outcome
 from provisioner.planning.checks import Permissions
@@ -273,6 +273,33 @@ def test_a_rollback_twice_without_effect_is_sent_again_by_command_alone(stage: S
         Outcome.CONVERGED,
         4,
     )
+
+
+@pytest.mark.parametrize("effect", ["dead", "wrong_leaf", "stuck"])
+def test_a_rollback_that_failed_is_sent_again_by_command(stage: Stage, effect: str) -> None:
+    """What a run has waited for in vain, a person's rollback to the same state asks for anew."""
+    stage.world.effects = ["devices_refused", effect]
+    assert stage.apply().outcome is Outcome.BROKEN
+    stage.world.status = Status.IN_SERVICE
+    assert [item.outcome for item in stage.resume()] == [Outcome.BROKEN]
+    assert len(stage.world.requests) == 2
+    result = stage.rollback("one-way")
+    assert (result.outcome, result.mode, len(stage.world.requests)) == (Outcome.CONVERGED, Mode.ONE_WAY, 3)
+    assert (list(stage.records.intents.kept), list(stage.records.holds.kept)) == ([], [NAME])
+
+
+def test_a_rollback_that_was_given_up_while_the_instance_works_is_followed(stage: Stage) -> None:
+    """An instance that is not in service is at work on what was asked for, and nothing is asked of it again."""
+    stage.world.effects = ["devices_refused", "stuck"]
+    assert stage.apply().outcome is Outcome.BROKEN
+
+    def come_back() -> None:
+        if stage.clock.monotonic() > began + 600:
+            stage.world.shown, stage.world.status = Shown(ALIBABA, mutual=False), Status.IN_SERVICE
+
+    began = stage.clock.monotonic()
+    stage.clock.sleepers.append(come_back)
+    assert (stage.rollback("one-way").outcome, len(stage.world.requests)) == (Outcome.CONVERGED, 2)
 
 
 def test_a_late_bad_effect_leads_back_to_the_state_before_the_request(switched: Stage) -> None:
