@@ -2,7 +2,7 @@
 
 Measured about the SDK (alibabacloud-tea-openapi 0.4.6, darabonba-core 1.0.9): no retries of its own; proxies of the
 environment apply to loopback too and NO_PROXY is ignored; redirects are followed, and a 307 re-posts the body, key
-included, to another host; no option turns that off, so it is set on the session.
+included, to another host; no option turns that off, so it is set on the sessions.
 """
 
 import threading
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from provisioner import __version__
 from provisioner.alibaba.credentials import default_credentials
 from provisioner.alibaba.failures import failure_of
+from provisioner.alibaba.quiet import quieten
 from provisioner.errors import ServiceError, UnansweredError
 from provisioner.model.secret import Secret
 
@@ -113,7 +114,8 @@ class AccountClients:
         from alibabacloud_tea_openapi.utils_models import Config  # noqa: PLC0415
 
         parts = urlsplit(url)
-        _guard_session(parts.scheme, parts.netloc)
+        quieten()
+        _guard_sessions()
         kind = CasClient if parts.netloc.startswith("cas.") else MqttClient
         options: dict[str, Any] = {
             "endpoint": parts.netloc,
@@ -152,20 +154,28 @@ def _request(call: Call) -> tuple[Any, Any, Any]:
     return params, request, RuntimeOptions(connect_timeout=_CONNECT_MS, read_timeout=_READ_MS)
 
 
-def _guard_session(scheme: str, netloc: str) -> None:
-    """Make the SDK's session for an address refuse redirects, and go to loopback without a proxy.
+def _guard_sessions() -> None:
+    """Make every session of the SDK refuse redirects, and go to plain http, which is loopback, without a proxy.
 
-    The SDK keeps its sessions in one table under a key of its own making; its parts are as measured.
+    The SDK makes its sessions in one place and keeps them under keys whose form changed from patch to patch; so they
+    are caught where they are made, whatever their key. Should that place be gone, this fails before anything is sent.
     """
     from darabonba.core import DaraCore  # noqa: PLC0415
 
-    session = DaraCore._get_session(  # noqa: SLF001  no public way
-        session_key=f"{scheme}://{netloc}:80:pool={_POOL}", protocol=scheme.upper(), pool_size=_POOL
-    )
-    session.max_redirects = 0
-    session.trust_env = False
-    if scheme == "http":
-        session.mount("http://", _direct_adapter())
+    make = DaraCore._get_session  # noqa: SLF001  no public way
+    if getattr(make, "guarded", False):
+        return
+
+    def guarded(*args: Any, **options: Any) -> Any:  # noqa: ANN401  the SDK ships no types
+        session = make(*args, **options)
+        if session.max_redirects:
+            session.trust_env = False
+            session.mount("http://", _direct_adapter())
+            session.max_redirects = 0
+        return session
+
+    guarded.guarded = True  # type: ignore[attr-defined]
+    DaraCore._get_session = staticmethod(guarded)  # noqa: SLF001
 
 
 def _direct_adapter() -> Any:  # noqa: ANN401  requests ships no types

@@ -50,6 +50,16 @@ def test_a_redirect_is_refused(elsewhere: HostileApi, status: int) -> None:
     assert caught.value.message == ("UploadUserCertificate: no usable answer: the service redirects, which is refused")
 
 
+def test_a_redirect_is_refused_whatever_the_sdk_calls_its_sessions(
+    elsewhere: HostileApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key under which the SDK keeps a session has changed in patch releases, and must not open the way."""
+    monkeypatch.setattr("darabonba.core.DaraCore._resolve_pool_maxsize", lambda _options: 7)
+    with HostileApi(lambda _action: (307, {}), {"Location": elsewhere.url}) as api, pytest.raises(UnansweredError):
+        AlibabaHostedCertificates(_clients(api.url)).upload("name", "chain", Secret(KEY), "token")
+    assert elsewhere.requests == []
+
+
 def test_the_key_travels_in_the_body() -> None:
     """The URL holds nothing but the path; everything is a form in the body."""
     with HostileApi(lambda _action: (200, {"CertId": "7"})) as api:
