@@ -173,6 +173,15 @@ def test_an_answer_that_is_no_object(body: object) -> None:
             assert type(_failure(api.url)) is UnansweredError
 
 
+def test_an_unknown_failure_of_the_service_may_have_landed() -> None:
+    """With HTTP 500 nobody knows, with HTTP 400 the service said no; the SDK passes the status on."""
+    found = []
+    for status in (500, 400):
+        with HostileApi(lambda _action, status=status: (status, {"Code": "Whatever"})) as api:  # type: ignore[misc]
+            found.append(type(_failure(api.url, Call("TurnOn", MQTT_VERSION))))
+    assert found == [UnansweredError, RejectedError]
+
+
 def test_each_call_names_its_action_and_version() -> None:
     """One client per address serves both services."""
     with HostileApi(lambda action: (200, {"Echo": action})) as api:
