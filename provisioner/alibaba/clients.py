@@ -6,8 +6,10 @@ included, to another host; no option turns that off, so it is set on the session
 """
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,13 +52,13 @@ class ApiEndpoints:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One API call; ``body`` travels as a form, never in the URL."""
+    """One API call; ``body`` travels as a form, never in the URL. Either may hold a key, so neither is shown."""
 
     action: str
     version: str
     method: str = "POST"
-    query: dict[str, object] = field(default_factory=dict)
-    body: dict[str, object] = field(default_factory=dict)
+    query: dict[str, object] = field(default_factory=dict, repr=False)
+    body: dict[str, object] = field(default_factory=dict, repr=False)
 
 
 class AccountClients:
@@ -155,7 +157,7 @@ def _request(call: Call) -> tuple[Any, Any, Any]:
 
 
 def _guard_sessions() -> None:
-    """Make every session of the SDK refuse redirects, and go to plain http, which is loopback, without a proxy.
+    """Make every session of the SDK refuse redirects, and go without a proxy where none is wanted.
 
     The SDK makes its sessions in one place and keeps them under keys whose form changed from patch to patch; so they
     are caught where they are made, whatever their key. Should that place be gone, this fails before anything is sent.
@@ -170,7 +172,7 @@ def _guard_sessions() -> None:
         session = make(*args, **options)
         if session.max_redirects:
             session.trust_env = False
-            session.mount("http://", _direct_adapter())
+            session.send = partial(_sent, session.send)
             session.max_redirects = 0
         return session
 
@@ -178,13 +180,10 @@ def _guard_sessions() -> None:
     DaraCore._get_session = staticmethod(guarded)  # noqa: SLF001
 
 
-def _direct_adapter() -> Any:  # noqa: ANN401  requests ships no types
-    from requests.adapters import HTTPAdapter  # noqa: PLC0415
+def _sent(send: Callable[..., Any], request: Any, **options: Any) -> Any:  # noqa: ANN401  requests ships no types
+    """Send without a proxy over plain http, which is loopback, and where NO_PROXY says so: the SDK heeds neither."""
+    from requests.utils import should_bypass_proxies  # noqa: PLC0415
 
-    class DirectAdapter(HTTPAdapter):
-        """Sends without a proxy, whatever the environment says."""
-
-        def send(self, request: Any, **options: Any) -> Any:  # type: ignore[override]  # noqa: ANN401
-            return super().send(request, **(options | {"proxies": {}}))
-
-    return DirectAdapter(pool_connections=_POOL, pool_maxsize=_POOL)
+    if request.url.startswith("http:") or should_bypass_proxies(request.url, no_proxy=None):
+        options["proxies"] = {}
+    return send(request, **options)

@@ -104,7 +104,7 @@ def coded(action: str, code: str, said: str, request_id: str, *, status: int = 0
             action=action,
             code=code,
             request_id=clean(request_id)[:64],
-            hint="check action and version in [switches.openapi]",
+            hint=None if action in _PERMISSIONS else "check action and version in [switches.openapi]",
         )
     known = (kind for pattern, kind in _TABLE if re.fullmatch(pattern, code, re.IGNORECASE))
     kind = next(known, None) or _of_unknown(action, code, status)

@@ -120,6 +120,23 @@ def test_the_cloud_is_reached_through_the_proxy_of_the_environment(monkeypatch: 
     assert (seen[0], type(found)) == (b"CONNECT onsmqtt.cn-hangzhou.invalid:443 HTTP/1.0", UnansweredError)
 
 
+@pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
+def test_a_name_that_goes_without_proxy_is_reached_directly(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the cloud is inside and the proxy leads outside, the environment says so; the SDK does not read it."""
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv(variable, "localhost,.invalid")
+    with _recording_proxy() as (url, seen):
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        found = _failure("https://onsmqtt.cn-hangzhou.invalid")
+    assert (seen, found.message) == ([], "ListInstances: no usable answer: its name does not resolve")
+
+
+def test_a_call_shows_nothing_of_what_it_carries() -> None:
+    """Neither body nor URL, in whatever text it ends up."""
+    call = Call("UploadUserCertificate", CAS_VERSION, query={"Key": KEY}, body={"Key": KEY})
+    assert repr(call) == "Call(action='UploadUserCertificate', version='2020-04-07', method='POST')"
+
+
 def test_a_closed_port() -> None:
     """Nobody listens: no usable answer, in our words."""
     with closing(socket.socket()) as reserved:

@@ -113,6 +113,7 @@ def test_messages_of_the_service_are_told_but_not_about_signatures() -> None:
         ("ListInstances", "InvalidTimeStamp.Expired", "this machine's clock is off: compare it with a time server"),
         ("ListInstances", "SignatureDoesNotMatch", "check the access key's id and secret"),
         ("TurnOn", "ApiNotSupport", "check action and version in [switches.openapi]"),
+        ("ListCaCertificate", "ApiNotSupport", ServiceError.default_hint),
         ("ListInstances", "InternalError", UnansweredError.default_hint),
         ("ListInstances", "Whatever", ServiceError.default_hint),
     ],
