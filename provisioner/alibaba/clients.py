@@ -2,18 +2,21 @@
 
 Measured about the SDK (alibabacloud-tea-openapi 0.4.6, darabonba-core 1.0.9): no retries of its own; proxies of the
 environment apply to loopback too and NO_PROXY is ignored; redirects are followed, and a 307 re-posts the body, key
-included, to another host; no option turns that off, so it is set on the session.
+included, to another host; no option turns that off, so it is set on the sessions.
 """
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from provisioner import __version__
 from provisioner.alibaba.credentials import default_credentials
 from provisioner.alibaba.failures import failure_of
+from provisioner.alibaba.quiet import quieten
 from provisioner.errors import ServiceError, UnansweredError
 from provisioner.model.secret import Secret
 
@@ -49,13 +52,13 @@ class ApiEndpoints:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One API call; ``body`` travels as a form, never in the URL."""
+    """One API call; ``body`` travels as a form, never in the URL. Either may hold a key, so neither is shown."""
 
     action: str
     version: str
     method: str = "POST"
-    query: dict[str, object] = field(default_factory=dict)
-    body: dict[str, object] = field(default_factory=dict)
+    query: dict[str, object] = field(default_factory=dict, repr=False)
+    body: dict[str, object] = field(default_factory=dict, repr=False)
 
 
 class AccountClients:
@@ -113,7 +116,8 @@ class AccountClients:
         from alibabacloud_tea_openapi.utils_models import Config  # noqa: PLC0415
 
         parts = urlsplit(url)
-        _guard_session(parts.scheme, parts.netloc)
+        quieten()
+        _guard_sessions()
         kind = CasClient if parts.netloc.startswith("cas.") else MqttClient
         options: dict[str, Any] = {
             "endpoint": parts.netloc,
@@ -152,29 +156,34 @@ def _request(call: Call) -> tuple[Any, Any, Any]:
     return params, request, RuntimeOptions(connect_timeout=_CONNECT_MS, read_timeout=_READ_MS)
 
 
-def _guard_session(scheme: str, netloc: str) -> None:
-    """Make the SDK's session for an address refuse redirects, and go to loopback without a proxy.
+def _guard_sessions() -> None:
+    """Make every session of the SDK refuse redirects, and go without a proxy where none is wanted.
 
-    The SDK keeps its sessions in one table under a key of its own making; its parts are as measured.
+    The SDK makes its sessions in one place and keeps them under keys whose form changed from patch to patch; so they
+    are caught where they are made, whatever their key. Should that place be gone, this fails before anything is sent.
     """
     from darabonba.core import DaraCore  # noqa: PLC0415
 
-    session = DaraCore._get_session(  # noqa: SLF001  no public way
-        session_key=f"{scheme}://{netloc}:80:pool={_POOL}", protocol=scheme.upper(), pool_size=_POOL
-    )
-    session.max_redirects = 0
-    session.trust_env = False
-    if scheme == "http":
-        session.mount("http://", _direct_adapter())
+    make = DaraCore._get_session  # noqa: SLF001  no public way
+    if getattr(make, "guarded", False):
+        return
+
+    def guarded(*args: Any, **options: Any) -> Any:  # noqa: ANN401  the SDK ships no types
+        session = make(*args, **options)
+        if session.max_redirects:
+            session.trust_env = False
+            session.send = partial(_sent, session.send)
+            session.max_redirects = 0
+        return session
+
+    guarded.guarded = True  # type: ignore[attr-defined]
+    DaraCore._get_session = staticmethod(guarded)  # noqa: SLF001
 
 
-def _direct_adapter() -> Any:  # noqa: ANN401  requests ships no types
-    from requests.adapters import HTTPAdapter  # noqa: PLC0415
+def _sent(send: Callable[..., Any], request: Any, **options: Any) -> Any:  # noqa: ANN401  requests ships no types
+    """Send without a proxy over plain http, which is loopback, and where NO_PROXY says so: the SDK heeds neither."""
+    from requests.utils import should_bypass_proxies  # noqa: PLC0415
 
-    class DirectAdapter(HTTPAdapter):
-        """Sends without a proxy, whatever the environment says."""
-
-        def send(self, request: Any, **options: Any) -> Any:  # type: ignore[override]  # noqa: ANN401
-            return super().send(request, **(options | {"proxies": {}}))
-
-    return DirectAdapter(pool_connections=_POOL, pool_maxsize=_POOL)
+    if request.url.startswith("http:") or should_bypass_proxies(request.url, no_proxy=None):
+        options["proxies"] = {}
+    return send(request, **options)

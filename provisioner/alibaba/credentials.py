@@ -1,12 +1,11 @@
 """The Alibaba Cloud default credential chain, without waiting for a metadata service that isn't there."""
 
 import contextlib
-import io
-import logging
 import os
 from pathlib import Path
 from typing import Any
 
+from provisioner.alibaba.quiet import quieten
 from provisioner.errors import CredentialsError
 
 _DMI = Path("/sys/class/dmi/id")
@@ -28,14 +27,12 @@ def default_credentials(dmi: Path = _DMI) -> Any:  # noqa: ANN401  the SDK ships
     if not on_alibaba(dmi) and not os.environ.get(_ROLE):
         # The package read the environment when it was imported, which the SDK does: too late to set a variable.
         auth_util.environment_ecs_metadata_disabled = "true"
-    logging.getLogger("alibabacloud_credentials").addHandler(logging.NullHandler())
-    found: Any = None
-    with contextlib.redirect_stderr(io.StringIO()):
-        try:
-            client = Client()
-            found = client.get_credential()
-        except Exception:  # noqa: BLE001  whatever the SDK raises ends here; its text names files and variables
-            found = None
+    quieten()
+    try:
+        client = Client()
+        found = client.get_credential()
+    except Exception:  # noqa: BLE001  whatever the SDK raises ends here; its text names files and variables
+        found = None
     if found is None or not found.access_key_id:
         raise CredentialsError("no Alibaba Cloud credentials were found; nothing was changed")
     return client

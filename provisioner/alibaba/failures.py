@@ -1,7 +1,8 @@
 """The error table: what a failed call means, by the service's code and never by its HTTP status.
 
-FlowControlError comes with HTTP 400 and callers' mistakes with HTTP 500 (documented). Texts are our own; what the
-service says is cleaned and shortened.
+FlowControlError comes with HTTP 400 and callers' mistakes with HTTP 500 (documented). The status says something only of
+codes that no page names: a write that fails so with HTTP 5xx may have landed. Texts are our own; what the service says
+is cleaned and shortened.
 """
 
 import re
@@ -23,7 +24,7 @@ from provisioner.errors import (
 # public issues of other tools.
 _TABLE: tuple[tuple[str, type[ServiceError]], ...] = (
     (r"FlowControlError|Throttling(\..*)?|SystemOverFlow|OperationDenied\.SystemUpgrading|ServiceBusy", ThrottledError),
-    (r"InternalError|InternalServerError|ServiceUnavailable(\..*)?|SystemError|UnknownError", UnansweredError),
+    (r"(InternalError|InternalServerError|ServiceUnavailable|SystemError|UnknownError)(\..*)?", UnansweredError),
     (r"GetCaNumError", UnansweredError),
     (r"NameRepeat|ParamRepeat|AlreadyExists(\..*)?|CertificatePrivateKey\.Existed", NameTakenError),
     (r"InvalidAccessKeyId(\..*)?|SignatureDoesNotMatch|IncompleteSignature|InvalidAccessKeySecret", IdentityError),
@@ -31,7 +32,12 @@ _TABLE: tuple[tuple[str, type[ServiceError]], ...] = (
     (r"(Forbidden|NoPermission|AccessDenied|PermissionDenied)(\..*)?", DeniedError),
     (r"InstancePermissionCheckFailed|PermissionCheckFailed|MqttOwnerCheckError", DeniedError),
     (r"NotFound(\..*)?|MqttInstanceNotFound|FindCaBySnError|.*\.NotFound", NotFoundError),
+    (r"RegisterCode(Error|Used)|CertificateContentError|SnNotUnique|CaNumExceed", RejectedError),
+    (r"ParameterFieldCheckFailed|MissingParameter(\..*)?|InvalidParameter(\..*)?", RejectedError),
 )
+_READS = ("Get", "List", "BatchQuery", "Query", "Describe")
+_SERVERS_FAULT = 500
+_SOUNDS_LOST = re.compile(r"5\d\d|.*time.?out.*|.*timed.?out.*", re.IGNORECASE)
 _UNSUPPORTED = {"ApiNotSupport", "InvalidAction.NotFound"}
 _CLOCK = re.compile(r"IllegalTimestamp|InvalidTimeStamp.*", re.IGNORECASE)
 _PERMISSIONS = {
@@ -71,10 +77,17 @@ def failure_of(action: str, error: Exception) -> ServiceError:
         return UnansweredError(f"{action}: no usable answer: {words}", action=action)
     data = getattr(error, "data", None)
     said = data.get("Message") or data.get("message") if isinstance(data, dict) else None
-    return coded(action, code, said if isinstance(said, str) else "", _text(error, "request_id"))
+    status = getattr(error, "status_code", None)
+    return coded(
+        action,
+        code,
+        said if isinstance(said, str) else "",
+        _text(error, "request_id"),
+        status=status if isinstance(status, int) else 0,
+    )
 
 
-def coded(action: str, code: str, said: str, request_id: str) -> ServiceError:
+def coded(action: str, code: str, said: str, request_id: str, *, status: int = 0) -> ServiceError:
     """Return our error for an answer with an error code.
 
     Args:
@@ -82,6 +95,7 @@ def coded(action: str, code: str, said: str, request_id: str) -> ServiceError:
         code: the service's code.
         said: the service's message.
         request_id: the service's request id.
+        status: the HTTP status, 0 where it says nothing.
     """
     code = clean(code)[:80]
     if code in _UNSUPPORTED:
@@ -90,9 +104,10 @@ def coded(action: str, code: str, said: str, request_id: str) -> ServiceError:
             action=action,
             code=code,
             request_id=clean(request_id)[:64],
-            hint="check action and version in [switches.openapi]",
+            hint=None if action in _PERMISSIONS else "check action and version in [switches.openapi]",
         )
-    kind = next((kind for pattern, kind in _TABLE if re.fullmatch(pattern, code, re.IGNORECASE)), RejectedError)
+    known = (kind for pattern, kind in _TABLE if re.fullmatch(pattern, code, re.IGNORECASE))
+    kind = next(known, None) or _of_unknown(action, code, status)
     message = f"{action}: {code}"
     explained = EXPLAINED.get(code)
     if explained is not None:
@@ -119,6 +134,11 @@ def clean(text: str) -> str:
     """Return text from outside on one line, without control characters, URLs, and anything that may be a key."""
     text = _SECRETIVE.sub("[removed]", text)
     return " ".join("".join(item if item.isprintable() else " " for item in text).split())
+
+
+def _of_unknown(action: str, code: str, status: int) -> type[ServiceError]:
+    lost = _SOUNDS_LOST.fullmatch(code) or (status >= _SERVERS_FAULT and not action.startswith(_READS))
+    return UnansweredError if lost else RejectedError
 
 
 def _hint(kind: type[ServiceError], action: str, code: str) -> str | None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 from provisioner.errors import UnusableError, UsageError
 from provisioner.model.certificate import DistinguishedName, KeyType, Leaf
 from provisioner.model.secret import Secret
-from provisioner.pki.files import write_private
+from provisioner.pki.files import exists, write_private
 from provisioner.pki.making import make_key, make_name, signature_hash, whole_seconds
 from provisioner.pki.reading import leaf_of
 
@@ -49,9 +49,9 @@ def create_authority(
 
     Raises:
         UsageError: one of the files exists already, or the passphrase can't be used; nothing was written.
-        UnusableError: a file can't be written.
+        UnusableError: a file can't be looked at or written.
     """
-    existing = [str(path) for path in (private_key, certificate) if path.exists()]
+    existing = [str(path) for path in (private_key, certificate) if exists(path)]
     if existing:
         raise UsageError(
             f"{' and '.join(existing)}: already there; an authority is never overwritten, nothing was changed",

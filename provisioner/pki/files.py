@@ -17,7 +17,7 @@ PRIVATE_DIRECTORY = 0o700
 def private_directory(path: Path) -> None:
     """Make a directory, and those above it that are missing, with mode 0700 whatever the umask."""
     missing = [path, *path.parents]
-    for directory in reversed([item for item in missing if not item.exists()]):
+    for directory in reversed([item for item in missing if not exists(item)]):
         try:
             directory.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
             directory.chmod(PRIVATE_DIRECTORY)
@@ -73,6 +73,27 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
+def exists(path: Path) -> bool:
+    """Tell whether a file or directory is there. Raises ``UnusableError`` where this user may not look."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _closed(path, error) from error
+    return True
+
+
+def names_in(directory: Path) -> tuple[str, ...]:
+    """Return the names in a directory, none when it isn't there. Raises ``UnusableError`` where they can't be read."""
+    try:
+        return tuple(item.name for item in directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    except OSError as error:
+        raise _closed(directory, error) from error
+
+
 def read_file(path: Path, what: str) -> bytes:
     """Return a file's content. Raises ``UnusableError`` that names the file and what it should hold."""
     try:
@@ -100,6 +121,13 @@ def require_private(path: Path) -> None:
             f"{path}: mode {mode:04o} lets others read a private key, expected 0600; nothing was changed",
             hint=f"chmod 600 {path}; if others had access, issue a new certificate",
         )
+
+
+def _closed(path: Path, error: OSError) -> UnusableError:
+    return UnusableError(
+        f"{path}: can't be looked at: {error.strerror}; nothing was changed",
+        hint=f"check whose {path} is, and run the command as the user who owns it",
+    )
 
 
 def _place(temporary: Path, path: Path, *, replace: bool) -> None:

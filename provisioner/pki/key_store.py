@@ -18,7 +18,15 @@ from provisioner.model.certificate import Leaf, Material, MaterialFiles
 from provisioner.model.secret import Secret
 from provisioner.pki import pem
 from provisioner.pki.chains import order_problem, signature_problem
-from provisioner.pki.files import private_directory, require_private, sync_directory, write_private
+from provisioner.pki.files import (
+    PRIVATE_DIRECTORY,
+    exists,
+    names_in,
+    private_directory,
+    require_private,
+    sync_directory,
+    write_private,
+)
 from provisioner.pki.reading import leaf_of
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -42,16 +50,14 @@ class FileKeyStore:
     def leaves(self, certificate_name: str) -> tuple[Leaf, ...]:
         """Return the leaves kept under this certificate's name, newest first. Raises ``UnusableError``."""
         folder = self._folder(certificate_name)
-        if not folder.is_dir():
-            return ()
-        names = [item.name for item in folder.iterdir() if _GENERATION.fullmatch(item.name)]
+        names = [name for name in names_in(folder) if _GENERATION.fullmatch(name)]
         found = [self._leaf(folder / name) for name in names]
         return tuple(sorted(found, key=lambda leaf: (leaf.not_before, leaf.sha256), reverse=True))
 
     def material(self, certificate_name: str, sha256: str) -> Material | None:
         """Return the checked chain and key of one leaf, None when it isn't here. Raises ``UnusableError``."""
         folder = self.generation(certificate_name, sha256)
-        if not folder.is_dir():
+        if not exists(folder):
             return None
         chain = self._chain(folder)
         leaf = leaf_of(chain[0])
@@ -107,6 +113,7 @@ class FileKeyStore:
         certificate = chain_pem[: chain_pem.index("-----END CERTIFICATE-----")] + "-----END CERTIFICATE-----\n"
         unfinished = Path(tempfile.mkdtemp(dir=final.parent, prefix=_UNFINISHED))
         try:
+            unfinished.chmod(PRIVATE_DIRECTORY)
             self._sweep(final.parent, unfinished.stat().st_mtime)
             write_private(unfinished / _KEY, private_key.reveal().encode())
             write_private(unfinished / _CHAIN, chain_pem.encode())

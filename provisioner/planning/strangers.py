@@ -4,11 +4,9 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from provisioner.model.certificate import HostedCertificate, HostedSpecification, Specification
-from provisioner.planning.observed import Part
+from provisioner.planning.observed import Part, beginnings
 from provisioner.planning.satisfies import due
 from provisioner.planning.wanted import lead
-
-_NAMED_DIGITS = 16
 
 
 def strangers(parts: Iterable[Part], at: datetime, knows: Callable[[str], bool]) -> tuple[str, ...]:
@@ -26,18 +24,13 @@ def strangers(parts: Iterable[Part], at: datetime, knows: Callable[[str], bool])
         item.identifier
         for part in parts
         for item in part.hosted
-        if not _serves(part, item) and _would_do(item, part, at) and not knows(_begin(item))
+        if not _serves(part, item) and _would_do(item, part, at) and not any(map(knows, beginnings(item)))
     )
     return tuple(dict.fromkeys(found))
 
 
 def _serves(part: Part, item: HostedCertificate) -> bool:
-    return part.served is not None and part.served.leaf.sha256.startswith(_begin(item))
-
-
-def _begin(item: HostedCertificate) -> str:
-    """Return the SHA-256, or its first half as this tool writes it into the name."""
-    return item.sha256 or item.name[-_NAMED_DIGITS:]
+    return part.served is not None and part.served.leaf.sha256.startswith(beginnings(item))
 
 
 def _would_do(item: HostedCertificate, part: Part, at: datetime) -> bool:
@@ -45,7 +38,7 @@ def _would_do(item: HostedCertificate, part: Part, at: datetime) -> bool:
     if isinstance(wanted, HostedSpecification) or item.not_after is None or item.status in {"expired", "revoked"}:
         return False
     if not isinstance(wanted, Specification):
-        return part.pinned is not None and (part.pinned.sha256 or "").startswith(_begin(item))
+        return part.pinned is not None and (part.pinned.sha256 or "").startswith(beginnings(item))
     names = {name.lower() for name in item.dns_names}
     same = names - set(wanted.ip_addresses) == {name.lower() for name in wanted.dns_names}
     same = same and item.key in {None, _service_key(wanted)}

@@ -38,9 +38,13 @@ class CanarySettings(Section):
     client_id: Annotated[str, Field(min_length=1, max_length=64)] = Field(
         description="an MQTT client id of its own, never that of a device in the field"
     )
-    username: str | None = Field(default=None, description="MQTT user name; together with password")
+    username: Annotated[str, Field(min_length=1, max_length=1024)] | None = Field(
+        default=None, description="MQTT user name; together with password"
+    )
     password: SecretReference | None = Field(default=None, description="MQTT password, by reference")
-    topic: str | None = Field(default=None, description="a message is sent here and must come back; needs a login")
+    topic: Annotated[str, shaped(r"[^+#]{1,1024}", "a topic of 1 to 1024 characters without + and #")] | None = Field(
+        default=None, description="a message is sent here and must come back; needs a login"
+    )
     trust: Path | None = Field(default=None, description="PEM file with further CAs that the canary trusts")
     clients: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
         default=(), description="client ids of devices; those online before a switch are awaited afterwards"

@@ -9,6 +9,9 @@ from provisioner.errors import UsageError
 from provisioner.model.secret import Secret
 from provisioner.settings.section import plain
 
+# Both MQTT and OpenSSL take less; what is longer is some other file.
+_MOST_BYTES = 65_535
+
 
 class SecretReference(BaseModel):
     """Where a secret is: ``{ env = "NAME" }`` or ``{ file = "path" }``; read only when it is needed."""
@@ -46,18 +49,25 @@ class SecretReference(BaseModel):
             key: the configuration's key, for the message.
 
         Raises:
-            UsageError: the variable is not set, or the file can't be read.
+            UsageError: the variable is not set, the file can't be read, or what is there is no secret.
         """
         if self.env is not None:
-            value = os.environ.get(self.env)
-            if not value:
-                raise UsageError(
-                    f"{key}: the environment variable {self.env} is not set; nothing was changed",
-                    hint=f"set {self.env} and run again",
-                )
-            return Secret(value)
+            return _usable(self._of_environment(self.env, key), f"{key}: the environment variable {self.env}")
         assert self.file is not None
-        path = base / self.file
+        return _usable(self._of_file(base / self.file, key), f"{key}: {base / self.file}")
+
+    @staticmethod
+    def _of_environment(name: str, key: str) -> str:
+        value = os.environ.get(name)
+        if not value:
+            raise UsageError(
+                f"{key}: the environment variable {name} is not set; nothing was changed",
+                hint=f"set {name} and run again",
+            )
+        return value
+
+    @staticmethod
+    def _of_file(path: Path, key: str) -> str:
         try:
             text = path.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
@@ -67,4 +77,18 @@ class SecretReference(BaseModel):
             ) from None
         if not text:
             raise UsageError(f"{key}: {path} is empty; nothing was changed", hint=f"write the secret to {path}")
-        return Secret(text)
+        return text
+
+
+def _usable(text: str, where: str) -> Secret:
+    """Return a secret that can be sent. Raises ``UsageError`` for what is no text, or too long for one."""
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:  # the system hands over bytes that are no UTF-8 as characters that stand for nothing
+        raise UsageError(f"{where} is not UTF-8 text; nothing was changed", hint="write the secret anew") from None
+    if size > _MOST_BYTES:
+        raise UsageError(
+            f"{where} has {size} bytes, a secret has at most {_MOST_BYTES}; nothing was changed",
+            hint="check that it is the right one",
+        )
+    return Secret(text)

@@ -62,7 +62,9 @@ class Device:
 
 
 class PahoCanary:
-    """Implements ``ports.Canary``.
+    """Implements ``ports.Canary``, one session at a time.
+
+    Certificate, key and trusted CAs are loaded once: files that go or change meanwhile don't end a wait.
 
     Args:
         device: who the canary is.
@@ -77,7 +79,7 @@ class PahoCanary:
         self._device = device
         self._trust = tuple(trust)
         self._timeout = timeout.total_seconds()
-        self._context("check")
+        self._context = self._load()
 
     @property
     def chain_pem(self) -> str:
@@ -99,14 +101,14 @@ class PahoCanary:
 
     def attempt(self, endpoint: Endpoint, address: str) -> CanaryResult:
         """Connect with the device certificate, log in, and send a message to itself where a topic is configured."""
-        session = _Session(self._device, self._context(endpoint.host), time.monotonic() + self._timeout)
+        self._context.host = endpoint.host
+        session = _Session(self._device, self._context, time.monotonic() + self._timeout)
         verdict, detail = session.run(address, endpoint.port)
         return CanaryResult(address, verdict, detail, session.connack, echoed=session.echoed)
 
-    def _context(self, host: str) -> "_NamedContext":
+    def _load(self) -> "_NamedContext":
         device = self._device
         context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.host = host
         context.sslsocket_class = _AttentiveSocket
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         context.load_default_certs()
@@ -184,6 +186,7 @@ class _Session:
                 client.loop(0.01)
             if self.context.made is not None:  # paho forgets it when the handshake fails
                 self.context.made.close()
+                self.context.made = None
 
     def _converse(self, client: Client) -> tuple[CanaryVerdict, str]:
         self._loop(client, until=lambda: self._answer is not None)

@@ -10,7 +10,6 @@ import hashlib
 import socket
 import ssl
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -230,9 +229,7 @@ def _context(version: ssl.TLSVersion) -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        context.minimum_version = context.maximum_version = version
+    context.minimum_version = context.maximum_version = version
     return context
 
 

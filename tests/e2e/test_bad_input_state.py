@@ -73,6 +73,20 @@ def test_a_key_store_that_is_read_only(cloud: Cloud) -> None:
 
 
 @pytest.mark.setpriv
+@pytest.mark.parametrize("closed", ["state/keys", "state/keys/iot"])
+@pytest.mark.parametrize("command", [("plan",), ("apply", "--yes"), ("issue", "iot")])
+def test_a_key_store_of_another_user(cloud: Cloud, closed: str, command: tuple[str, ...]) -> None:
+    """Where what is kept can't be looked at nothing is issued beside it, and the directory is told by name."""
+    assert cloud.run("issue", "iot").code == 0
+    directory = cloud.writer.files.directory / closed
+    directory.chmod(0)
+    with untouched(cloud):
+        code, err = _run_bare(cloud, *command, under=NO_PRIVILEGE)
+    directory.chmod(0o700)
+    assert (code, "Permission denied; nothing was changed" in err, str(directory) in err) == (5, True, True), err
+
+
+@pytest.mark.setpriv
 def test_files_that_this_user_may_not_read(cloud: Cloud) -> None:
     """Configuration, CA key and secrets that belong to another user are told by name."""
     root = cloud.writer.files.directory

@@ -317,6 +317,20 @@ def test_a_locked_key_is_opened_by_its_password(canary: Canary) -> None:
         assert canary.attempt(broker.port, device) == ACCEPTED
 
 
+def test_files_that_go_meanwhile_do_not_end_a_wait(canary: Canary) -> None:
+    """Between a switch and its end the device's files may be renewed; the canary goes on with what it has loaded."""
+    device = canary.device()
+    loaded = PahoCanary(device, [tls.CERTIFICATES.root_pem], PATIENT)
+    with sandbox() as broker:
+        start(broker)
+        first = loaded.attempt(Endpoint(HOST, broker.port), "127.0.0.1")
+        device.certificate.unlink()
+        device.private_key.unlink()
+        second = loaded.attempt(Endpoint(HOST, broker.port), "127.0.0.1")
+
+    assert [first, second] == [ACCEPTED, ACCEPTED]
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["tls12", "tls13"])
 def test_a_refusal_without_an_alert_is_likely_one(canary: Canary, tmp_path: Path, version: ssl.TLSVersion) -> None:
     """Where a server just closes, a refused device looks like a restart; only repeated readings tell them apart."""

@@ -51,6 +51,16 @@ def test_a_redirect_is_refused(elsewhere: HostileApi, status: int) -> None:
     assert caught.value.message == ("UploadUserCertificate: no usable answer: the service redirects, which is refused")
 
 
+def test_a_redirect_is_refused_whatever_the_sdk_calls_its_sessions(
+    elsewhere: HostileApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key under which the SDK keeps a session has changed in patch releases, and must not open the way."""
+    monkeypatch.setattr("darabonba.core.DaraCore._resolve_pool_maxsize", lambda _options: 7)
+    with HostileApi(lambda _action: (307, {}), {"Location": elsewhere.url}) as api, pytest.raises(UnansweredError):
+        AlibabaHostedCertificates(_clients(api.url)).upload("name", "chain", Secret(KEY), "token")
+    assert elsewhere.requests == []
+
+
 def test_the_key_travels_in_the_body() -> None:
     """The URL holds nothing but the path; everything is a form in the body."""
     with HostileApi(lambda _action: (200, {"CertId": "7"})) as api:
@@ -120,6 +130,23 @@ def test_the_cloud_is_reached_through_the_proxy_of_the_environment(monkeypatch: 
     assert (seen[0], type(found)) == (b"CONNECT onsmqtt.cn-hangzhou.invalid:443 HTTP/1.0", UnansweredError)
 
 
+@pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
+def test_a_name_that_goes_without_proxy_is_reached_directly(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the cloud is inside and the proxy leads outside, the environment says so; the SDK does not read it."""
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv(variable, "localhost,.invalid")
+    with _recording_proxy() as (url, seen):
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        found = _failure("https://onsmqtt.cn-hangzhou.invalid")
+    assert (seen, found.message) == ([], "ListInstances: no usable answer: its name does not resolve")
+
+
+def test_a_call_shows_nothing_of_what_it_carries() -> None:
+    """Neither body nor URL, in whatever text it ends up."""
+    call = Call("UploadUserCertificate", CAS_VERSION, query={"Key": KEY}, body={"Key": KEY})
+    assert repr(call) == "Call(action='UploadUserCertificate', version='2020-04-07', method='POST')"
+
+
 def test_a_closed_port() -> None:
     """Nobody listens: no usable answer, in our words."""
     with closing(socket.socket()) as reserved:
@@ -171,6 +198,15 @@ def test_an_answer_that_is_no_object(body: object) -> None:
     for status in (200, 502):
         with HostileApi(lambda _action, status=status: (status, body)) as api:  # type: ignore[misc]
             assert type(_failure(api.url)) is UnansweredError
+
+
+def test_an_unknown_failure_of_the_service_may_have_landed() -> None:
+    """With HTTP 500 nobody knows, with HTTP 400 the service said no; the SDK passes the status on."""
+    found = []
+    for status in (500, 400):
+        with HostileApi(lambda _action, status=status: (status, {"Code": "Whatever"})) as api:  # type: ignore[misc]
+            found.append(type(_failure(api.url, Call("TurnOn", MQTT_VERSION))))
+    assert found == [UnansweredError, RejectedError]
 
 
 def test_each_call_names_its_action_and_version() -> None:

@@ -70,6 +70,32 @@ def test_codes_decide(code: str, kind: type[ServiceError]) -> None:
     assert (type(found), found.action, found.code, found.request_id) == (kind, "SomeAction", code, "request-1")
 
 
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("Whatever", 400, RejectedError),
+        ("Whatever", 500, UnansweredError),
+        ("Whatever", 504, UnansweredError),
+        ("Gateway.Timeout", 400, UnansweredError),
+        ("ReadTimedOut", 200, UnansweredError),
+        ("InternalError.Broker", 200, UnansweredError),
+        ("MqttInstanceNotFound", 500, NotFoundError),
+        ("RegisterCodeError", 500, RejectedError),
+        ("ParameterFieldCheckFailed", 500, RejectedError),
+        ("SystemOverFlow", 500, ThrottledError),
+    ],
+)
+def test_a_status_says_something_of_unknown_codes_alone(code: str, status: int, kind: type[ServiceError]) -> None:
+    """A switch that failed on the service's side in a way that no page names may be under way all the same."""
+    assert type(failure_of("TurnOn", SdkError(code=code, status_code=status))) is kind
+
+
+@pytest.mark.parametrize("action", ["ListCaCertificate", "GetRegisterCode", "BatchQuerySessionByClientIds"])
+def test_an_unknown_code_ends_a_read_whatever_its_status(action: str) -> None:
+    """Callers' mistakes come with HTTP 500 too, and a read leaves nothing behind that would have to be looked for."""
+    assert type(failure_of(action, SdkError(code="Whatever", status_code=500))) is RejectedError
+
+
 def test_messages_of_the_service_are_told_but_not_about_signatures() -> None:
     """Answers about signatures quote what was signed."""
     assert coded("List", "Forbidden", "no  access\n", "").message == "List: Forbidden: no access"
@@ -87,6 +113,7 @@ def test_messages_of_the_service_are_told_but_not_about_signatures() -> None:
         ("ListInstances", "InvalidTimeStamp.Expired", "this machine's clock is off: compare it with a time server"),
         ("ListInstances", "SignatureDoesNotMatch", "check the access key's id and secret"),
         ("TurnOn", "ApiNotSupport", "check action and version in [switches.openapi]"),
+        ("ListCaCertificate", "ApiNotSupport", ServiceError.default_hint),
         ("ListInstances", "InternalError", UnansweredError.default_hint),
         ("ListInstances", "Whatever", ServiceError.default_hint),
     ],
@@ -171,7 +198,8 @@ def test_answers_that_are_good(body: dict[str, Any]) -> None:
         ),
         ({"Success": "maybe", "Code": "SystemError"}, UnansweredError, "List: SystemError"),
         ({"Code": "NotFound"}, NotFoundError, "List: NotFound"),
-        ({"Code": 500, "Message": ["a"]}, RejectedError, "List: 500: ['a']"),
+        ({"Code": 500, "Message": ["a"]}, UnansweredError, "List: 500: ['a']"),
+        ({"Code": 400, "Message": "a"}, RejectedError, "List: 400: a"),
     ],
 )
 def test_answers_that_say_they_failed(body: dict[str, Any], kind: type[ServiceError], message: str) -> None:

@@ -33,7 +33,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("mask", [0, 0o077])
+@pytest.mark.parametrize("mask", [0, 0o077, 0o777])
 def test_everything_is_private_whatever_the_umask(shelf: Shelf, mask: int) -> None:
     """Directories have mode 0700 and files 0600, under the laxest and the strictest umask, and nothing else is left."""
     with masked(mask):

@@ -108,6 +108,16 @@ def test_a_canary_logs_in_when_it_has_a_name(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("topic", ["", "a/#", "a/+/b", "x" * 1025])
+def test_a_canarys_topic_is_one_topic(tmp_path: Path, topic: str) -> None:
+    """A message can't be sent to a filter, and nobody should learn that with the endpoint at work."""
+    canary = '[instances.prod.canary]\ncertificate = "d.crt"\nprivate_key = "d.key"\nclient_id = "GID_x@@@y"\n'
+    login = 'username = "u"\npassword = { env = "P" }\n'
+    assert _problems(tmp_path, f'{MINIMAL}{canary}{login}topic = "{topic}"\n') == (
+        "instances.prod.canary.topic: expected a topic of 1 to 1024 characters without + and #",
+    )
+
+
 def test_instances_are_chosen_by_name(tmp_path: Path) -> None:
     """All when none is named, each once, and unknown ones are an error that lists the known."""
     loaded = load_settings(_written(tmp_path, MINIMAL))

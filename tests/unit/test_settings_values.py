@@ -190,7 +190,19 @@ def test_secrets_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """The configuration's key and the place are named."""
     monkeypatch.setenv("EMPTY_SECRET", "")
     (tmp_path / "empty").write_text("\n", encoding="utf-8")
+    monkeypatch.setenv("BYTES", b"p\xffw".decode("utf-8", "surrogateescape"))
+    (tmp_path / "bytes").write_bytes(b"p\xffw")
+    (tmp_path / "long").write_text("x" * 65_536, encoding="utf-8")
     for reference, words in (
+        (SecretReference(env="BYTES"), "a.key: the environment variable BYTES is not UTF-8 text; nothing was changed"),
+        (
+            SecretReference(file=Path("bytes")),
+            f"a.key: {tmp_path / 'bytes'} can't be read: it is not text; nothing was changed",
+        ),
+        (
+            SecretReference(file=Path("long")),
+            f"a.key: {tmp_path / 'long'} has 65536 bytes, a secret has at most 65535; nothing was changed",
+        ),
         (
             SecretReference(env="EMPTY_SECRET"),
             "a.key: the environment variable EMPTY_SECRET is not set; nothing was changed",
