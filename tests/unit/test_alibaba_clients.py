@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -65,6 +66,17 @@ def test_the_key_travels_in_the_url_only_when_that_was_asked_for() -> None:
         assert hosted.upload("name", "chain", Secret(KEY), "token") == 7
     ((_, path, body),) = api.requests
     assert ("THE%2BKEY" in path, body) == (True, b"")
+
+
+def test_a_record_is_asked_for_without_its_key() -> None:
+    """Without the filter the service sends the private key along (documented); what it sent anyway would be dropped."""
+    record = {"CertIdentifier": "7-cn-hangzhou", "Name": "name", "Key": KEY}
+    with HostileApi(lambda _action: (200, record)) as api:
+        hosted = AlibabaHostedCertificates(_clients(api.url))
+        found = [hosted.read_back(7), hosted.by_identifier("7-cn-hangzhou")]
+    asked = [(action, parse_qs(urlsplit(path).query)) for action, path, _ in api.requests]
+    assert asked == [("GetUserCertificateDetail", {"CertId": ["7"], "CertFilter": ["true"]})] * 2
+    assert (found[0], "THE+KEY" in repr(found)) == (found[1], False)
 
 
 @contextmanager
