@@ -122,6 +122,26 @@ def test_the_cloud_is_reached_through_the_proxy_of_the_environment(monkeypatch: 
     assert (seen[0], type(found)) == (b"CONNECT onsmqtt.cn-hangzhou.invalid:443 HTTP/1.0", UnansweredError)
 
 
+@pytest.mark.parametrize(
+    ("site", "host"),
+    [(Site.CHINA, b"cas.aliyuncs.com"), (Site.INTERNATIONAL, b"cas.ap-southeast-1.aliyuncs.com")],
+)
+def test_the_site_decides_where_certificates_are_hosted(
+    monkeypatch: pytest.MonkeyPatch, site: Site, host: bytes
+) -> None:
+    """Each site has its own Certificate Management Service; instances are where their region is."""
+    clients = AccountClients(site, ACCESS_KEY)
+    with _recording_proxy() as (url, seen):
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        for call in (
+            lambda: clients.certificates(Call("ListCertificates", CAS_VERSION)),
+            lambda: clients.mqtt("eu-central-1", LIST),
+        ):
+            with pytest.raises(UnansweredError):
+                call()
+    assert [line.split()[1] for line in seen] == [host + b":443", b"onsmqtt.eu-central-1.aliyuncs.com:443"]
+
+
 def test_a_closed_port() -> None:
     """Nobody listens: no usable answer, in our words."""
     with closing(socket.socket()) as reserved:
