@@ -18,12 +18,12 @@ from provisioner.planning import device_ca_checks, domain_checks, source_checks,
 from provisioner.planning.case import Case, Check, Permissions, refuse
 from provisioner.planning.domain_checks import kept_problems, names_miss
 from provisioner.planning.satisfies import covers
-from provisioner.planning.wanted import aim
+from provisioner.planning.wanted import SERVICE_DOMAIN, aim
 from provisioner.planning.wire import Look, mode_words
 
 __all__ = ["CHECKS", "SERVICE_WILDCARD", "Case", "Check", "Permissions", "findings", "shown_leaf"]
 
-SERVICE_WILDCARD = "*.mqtt.aliyuncs.com"
+SERVICE_WILDCARD = f"*{SERVICE_DOMAIN}"
 
 
 def findings(case: Case) -> tuple[Finding, ...]:
@@ -178,7 +178,7 @@ def names(case: Case) -> Iterator[Finding]:
             "no-service-wildcard",
             f"the certificate does not name {SERVICE_WILDCARD}, which Alibaba's FAQ says it must",
             Severity.WARNING,
-            f"add it to {wanted.where}",
+            wanted.adding(SERVICE_WILDCARD),
         )
 
 

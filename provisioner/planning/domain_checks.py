@@ -63,7 +63,7 @@ def names_miss(wanted: Aim, host: str) -> Finding:
     return refuse(
         "names-miss-endpoint",
         f"the certificate's names do not cover {host}: got {', '.join(wanted.names)}",
-        f"add {host} to {wanted.where}",
+        wanted.adding(host),
     )
 
 

@@ -7,14 +7,30 @@ from provisioner.model.certificate import FilesSpecification, HostedSpecificatio
 from provisioner.model.desired import Wanted
 from provisioner.planning.satisfies import differences, due
 
+SERVICE_DOMAIN = ".mqtt.aliyuncs.com"
+
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """The names and the key type that the endpoint's certificate is to have; ``where`` says where they come from."""
+    """The names and the key type that the endpoint's certificate is to have.
+
+    ``where`` says where the names are configured; empty where somebody else put them into the certificate.
+    """
 
     names: tuple[str, ...]
     key: str
     where: str
+
+    def adding(self, name: str) -> str:
+        """Return what to do for a further name; public CAs issue only names that their buyer owns."""
+        if self.where:
+            return f"add {name} to {self.where}"
+        if name.lower().endswith(SERVICE_DOMAIN):
+            return (
+                f"no public CA issues {name}: let devices use a domain of your own that is a CNAME of the instance's "
+                "name, and make it the endpoint"
+            )
+        return f"get a certificate that names {name}"
 
 
 def aim(wanted: Wanted, pinned: Pinned | None) -> Aim:
@@ -22,8 +38,7 @@ def aim(wanted: Wanted, pinned: Pinned | None) -> Aim:
     if isinstance(wanted, Specification):
         where = f"dns_names of [certificates.{wanted.name}]"
         return Aim((*wanted.dns_names, *wanted.ip_addresses), wanted.key.value, where)
-    where = "a certificate with more names, as public CAs issue it: for a domain of your own that is a CNAME"
-    return Aim(pinned.dns_names if pinned else (), pinned.key if pinned else "", where)
+    return Aim(pinned.dns_names if pinned else (), pinned.key if pinned else "", "")
 
 
 def shortcomings(leaf: Leaf, wanted: Wanted, pinned: Pinned | None, *, signed: bool) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ class Api:
                 return 200, {}, fault
             if fault is CallFault.HELD and not self._may_act():
                 return 200, {}, CallFault.LOST_REQUEST
-            _raise(fault)
+            _raise(fault, version)
             answer = self._action(action, version)(request.parameters())
             if fault is CallFault.SUCCESS_FALSE:
                 answer = {"Success": "false", "Code": "SystemError", "Message": "pretended"}
@@ -217,7 +217,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def _raise(fault: CallFault | None) -> None:
+def _raise(fault: CallFault | None, version: str) -> None:
+    """Fail as the service of that version does; their codes and statuses for throttling differ (documented)."""
+    if fault is CallFault.THROTTLED and version == mqtt_service.VERSION:
+        raise ApiError("SystemOverFlow", "The system is throttled.", 500)
     if fault is CallFault.THROTTLED:
         raise ApiError("FlowControlError", "The request was denied due to request throttling.")
     if fault is CallFault.INTERNAL_ERROR:

@@ -33,7 +33,7 @@ class Sandbox:
         self.access_key_secret = secrets.token_hex(15)
         self.certificates = SandboxCertificates()
         self.faults = Faults()
-        self.hosting = HostingService()
+        self.hosting = HostingService(fingerprints_of_keys=self.settings.fingerprints_of_keys)
         self._broker = AmqttBroker(self._may_log_in)
         self._machines: dict[str, Machine] = {}
         self.device_cas = DeviceCAs(self.settings, self._machines, self.certificates.device_ca_pem)

@@ -20,6 +20,7 @@ from provisioner.sandbox.machine import Machine, machine_of
 from provisioner.sandbox.settings import PLATINUM, PROFESSIONAL, SandboxSettings
 
 _LONGEST_SERIAL = 128
+_LARGEST_PAGE = 100
 _UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion)
 
 
@@ -102,9 +103,11 @@ class DeviceCAs:
         return {"Sn": made.serial}
 
     def list(self, parameters: dict[str, str]) -> Answer:
-        """ListCaCertificate."""
+        """ListCaCertificate; pages begin with 1 and have at most 100 entries (documented)."""
         machine = self._machine(parameters)
         page, size = whole(parameters, "PageNo"), whole(parameters, "PageSize")
+        if page < 1 or not 0 < size <= _LARGEST_PAGE:
+            raise ApiError("ParameterFieldCheckFailed", "Failed to validate the parameters.", 500)
         with self._lock:
             listed = list(self._registered[machine.settings.id].values())
         shown = [_listed(item) for item in listed[(page - 1) * size : page * size]]
@@ -135,6 +138,7 @@ class DeviceCAs:
         return machine
 
     def _require_code(self, instance_id: str, verification: x509.Certificate) -> str:
+        """Return the code that a proof carries as its common name, as a page on CA certificates has it."""
         given = self._codes.get(instance_id)
         names = [str(item.value) for item in verification.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
         if given is None or names != [given]:

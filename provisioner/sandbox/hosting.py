@@ -43,6 +43,12 @@ class Hosted:
         """The SHA-256 of the leaf."""
         return hashlib.sha256(self.leaf.public_bytes(Encoding.DER)).hexdigest()
 
+    @property
+    def key_sha256(self) -> str:
+        """The SHA-256 of the leaf's public key."""
+        key = self.leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return hashlib.sha256(key).hexdigest()
+
     def status(self) -> str:
         """``CertificateStatus`` as documented; assumed: a certificate is about to expire 30 days before its end."""
         if self.revoked:
@@ -54,9 +60,14 @@ class Hosted:
 
 
 class HostingService:
-    """The actions, and the certificates of one account."""
+    """The actions, and the certificates of one account.
 
-    def __init__(self) -> None:
+    Args:
+        fingerprints_of_keys: what the listing tells as ``FingerPrint`` is that of the public key, as its document says.
+    """
+
+    def __init__(self, *, fingerprints_of_keys: bool = False) -> None:
+        self._of_keys = fingerprints_of_keys
         self._lock = threading.Lock()
         self._hosted: dict[int, Hosted] = {}
         self._next = 14_000_001
@@ -140,7 +151,11 @@ class HostingService:
         return answer
 
     def list(self, parameters: dict[str, str]) -> Answer:
-        """ListCertificates; the keyword is searched in names, domains and ids (documented)."""
+        """ListCertificates; the keyword is searched in names, domains and ids (documented).
+
+        Assumed: ``FingerPrint`` is the leaf's SHA-256, although its document calls it that of the public key; a setting
+        makes it so.
+        """
         page, size = whole(parameters, "CurrentPage", 1), whole(parameters, "ShowSize", 10)
         if not 0 < size <= _LARGEST_PAGE or page < 1:
             raise ApiError("InvalidParameter", "CurrentPage or ShowSize is invalid.")
@@ -153,7 +168,10 @@ class HostingService:
         ]
         shown = matching[(page - 1) * size : page * size]
         return {
-            "CertificateList": [_listed(item, self._uses.get(item.id, [])) for item in shown],
+            "CertificateList": [
+                _listed(item, self._uses.get(item.id, [])) | ({"FingerPrint": item.key_sha256} if self._of_keys else {})
+                for item in shown
+            ],
             "TotalCount": len(matching),
             "CurrentPage": page,
             "ShowSize": size,

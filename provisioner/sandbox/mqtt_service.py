@@ -1,7 +1,8 @@
 """ApsaraMQ for MQTT, API 2020-04-20: the directory, and two actions that switch an endpoint.
 
 Alibaba publishes no action for the switch. The names come from the sandbox's settings; assumed: the two actions do what
-the console does, answer before the restart begins, and are refused while the instance is not in service.
+the console does, answer before the restart begins, and are refused, with codes made up here, while the instance is not
+in service and for a certificate that is not hosted or has expired.
 """
 
 import threading

@@ -45,6 +45,7 @@ class SandboxSettings:
         mutual_action: the action that turns mutual authentication on. Alibaba publishes none: the name is made up.
         one_way_action: the action that turns it off; likewise.
         professional_lists_cas: professional has the actions on device CAs too; some pages document platinum only.
+        fingerprints_of_keys: listings of hosted certificates tell fingerprints of public keys, as one document says.
         clock_ahead: how far the API's clock is ahead of this machine's, for what a wrong clock leads to.
         listener: makes the endpoint of an instance in front of a plain broker; another broker can stand in here.
     """
@@ -56,6 +57,7 @@ class SandboxSettings:
     mutual_action: str = "SandboxEnableMutualAuthentication"
     one_way_action: str = "SandboxEnableOneWayAuthentication"
     professional_lists_cas: bool = False
+    fingerprints_of_keys: bool = False
     clock_ahead: timedelta = timedelta(0)
     listener: Callable[[tuple[str, int]], Listener] | None = None
 

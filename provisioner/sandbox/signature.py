@@ -61,10 +61,13 @@ class Verifier:
         self._lock = threading.Lock()
 
     def verify(self, request: Request) -> tuple[str, str]:
-        """Return action and version of a request. Raises ``ApiError`` when it is not signed as it should be."""
-        if "x-acs-action" in request.headers:
-            return self._verify_acs3(request)
-        return self._verify_rpc(request)
+        """Return action and version of a request. Raises ``ApiError`` when it is not signed as it should be.
+
+        The SDKs name action and version in headers with either signature (measured), so those tell nothing.
+        """
+        if "authorization" not in request.headers and "Signature" in request.parameters():
+            return self._verify_rpc(request)
+        return self._verify_acs3(request)
 
     def _verify_acs3(self, request: Request) -> tuple[str, str]:
         headers = request.headers

@@ -155,6 +155,26 @@ def test_two_instances_share_a_certificate(make_cloud: Callable[..., Cloud]) -> 
     assert cloud.actions().count("UploadUserCertificate") == 1
 
 
+def test_fingerprints_of_public_keys_mislead_nobody(make_cloud: Callable[..., Cloud]) -> None:
+    """Where a listing tells those, as its document says, hosted copies are known all the same.
+
+    Nothing is uploaded twice, the previous certificate is restored by its copy, and pruning knows what is served.
+    """
+    cloud = make_cloud(fingerprints_of_keys=True)
+    first = cloud.apply().instance
+    again = cloud.apply().instance
+    assert (again["outcome"], again["hosted_identifier"]) == ("unchanged", first["hosted_identifier"])
+    cloud.configure(key=KeyType.RSA_2048)
+    cloud.sandbox.faults.arm("devices_refused", instance_id=INSTANCE)
+    back = cloud.apply()
+    assert (back.code, back.instance["hosted_identifier"]) == (7, first["hosted_identifier"])
+    (cloud.writer.files.directory / "state" / "provisioner.sqlite").unlink()
+    listed = cloud.run("prune", "--json").document["certificates"]
+    served = next(item for item in listed if item["identifier"] == first["hosted_identifier"])
+    assert "it is served" in served["stays_because"]
+    assert cloud.actions().count("UploadUserCertificate") == 2
+
+
 def test_status_tells_wire_hold_and_last_run(cloud: Cloud) -> None:
     """Status writes nothing and works before any run."""
     before = cloud.run("status", "--json").document["instances"][0]

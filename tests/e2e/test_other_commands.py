@@ -248,7 +248,13 @@ def test_the_sandbox_serves_until_it_is_interrupted(tmp_path: Path) -> None:
         assert serving.stdout is not None
         ready = json.loads(serving.stdout.readline())
         assert sorted(ready) == ["access_key_id", "access_key_secret", "api", "authority", "config", "instances"]
-        assert ready["instances"][0]["id"] == INSTANCE
+        (instance,) = ready["instances"]
+        assert {**instance, "endpoint": instance["endpoint"].partition(":")[0]} == {
+            "id": INSTANCE,
+            "region": "cn-hangzhou",
+            "edition": 1,
+            "endpoint": f"{INSTANCE}.mqtt.aliyuncs.com",
+        }
         plan = subprocess.run(
             [sys.executable, "-m", "provisioner", "plan", "--json"],
             env=os.environ | {"PROVISIONER_CONFIG": ready["config"]},

@@ -78,13 +78,15 @@ def test_the_key_travels_in_the_url_only_when_that_was_asked_for() -> None:
     assert ("THE%2BKEY" in path, body) == (True, b"")
 
 
-def test_the_key_is_never_asked_for() -> None:
-    """Each look at a hosted certificate has the service filter its private key out."""
-    with HostileApi(lambda _action: (200, {"CertIdentifier": "7-cn-hangzhou"})) as api:
+def test_a_record_is_asked_for_without_its_key() -> None:
+    """Without the filter the service sends the private key along (documented); what it sent anyway would be dropped."""
+    record = {"CertIdentifier": "7-cn-hangzhou", "Name": "name", "Key": KEY}
+    with HostileApi(lambda _action: (200, record)) as api:
         hosted = AlibabaHostedCertificates(_clients(api.url))
-        assert (hosted.read_back(7).id, hosted.by_identifier("7-cn-hangzhou")) == (7, hosted.read_back(7))
-    asked = [parse_qs(urlsplit(path).query) for _, path, _ in api.requests]
-    assert [(query["CertId"], query["CertFilter"]) for query in asked] == [(["7"], ["true"])] * 3
+        found = [hosted.read_back(7), hosted.by_identifier("7-cn-hangzhou")]
+    asked = [(action, parse_qs(urlsplit(path).query)) for action, path, _ in api.requests]
+    assert asked == [("GetUserCertificateDetail", {"CertId": ["7"], "CertFilter": ["true"]})] * 2
+    assert (found[0], "THE+KEY" in repr(found)) == (found[1], False)
 
 
 @contextmanager
@@ -145,6 +147,24 @@ def test_a_call_shows_nothing_of_what_it_carries() -> None:
     """Neither body nor URL, in whatever text it ends up."""
     call = Call("UploadUserCertificate", CAS_VERSION, query={"Key": KEY}, body={"Key": KEY})
     assert repr(call) == "Call(action='UploadUserCertificate', version='2020-04-07', method='POST')"
+
+
+@pytest.mark.parametrize(
+    ("site", "host"),
+    [(Site.CHINA, b"cas.aliyuncs.com"), (Site.INTERNATIONAL, b"cas.ap-southeast-1.aliyuncs.com")],
+)
+def test_the_site_decides_where_certificates_are_hosted(
+    monkeypatch: pytest.MonkeyPatch, site: Site, host: bytes
+) -> None:
+    """Each site has its own Certificate Management Service; instances are where their region is."""
+    clients = AccountClients(site, ACCESS_KEY)
+    with _recording_proxy() as (url, seen):
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        with pytest.raises(UnansweredError):
+            clients.certificates(Call("ListCertificates", CAS_VERSION))
+        with pytest.raises(UnansweredError):
+            clients.mqtt("eu-central-1", LIST)
+    assert [line.split()[1] for line in seen] == [host + b":443", b"onsmqtt.eu-central-1.aliyuncs.com:443"]
 
 
 def test_a_closed_port() -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from provisioner.model.certificate import AuthorityFacts, Material, Profile, Specification
-from provisioner.model.desired import CanaryPolicy, Desired, RollbackTarget
+from provisioner.model.desired import CanaryPolicy, Desired, RollbackTarget, RotationPolicy, Window
 from provisioner.model.event import EventKind
 from provisioner.model.finding import Severity
 from provisioner.model.instance import DeviceCA, Edition, Instance, Mode, Status
@@ -254,6 +254,18 @@ def test_a_check_speaks_up(arrange: Callable[[], Stage], reason: str, severity: 
     found = said(arrange())
     assert found.severities.get(reason) is severity
     assert severity is not REFUSAL or found.hints[reason]
+
+
+@pytest.mark.parametrize(("hours", "warned"), [(0, False), (2, False), (3, True), (-1, True)])
+def test_a_person_is_warned_outside_of_the_window(hours: int, *, warned: bool) -> None:
+    """``apply`` acts now; it says that the window is closed, and when it opens next."""
+    stage = Stage()
+    opens = stage.clock.now() - timedelta(hours=hours)
+    window = Window(f"{opens.minute} {opens.hour} * * *", timedelta(hours=3))
+    stage.desired = replace(stage.desired, rotation=RotationPolicy(window=window))
+    found = [item for item in stage.plan().findings if item.reason == "outside-window"]
+    assert [(item.severity, "it opens next" in item.message) for item in found] == [(WARNING, True)] * warned
+    assert stage.apply().outcome is Outcome.CONVERGED
 
 
 @pytest.mark.parametrize("arrange", [Stage, switched, lambda: odd(ends_in=3000 * DAY)])
