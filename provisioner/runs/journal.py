@@ -191,8 +191,16 @@ class Journal:
         """Return what a call of the state returns. Raises ``UnrecordedError`` while a request is under way."""
         if not self._under_way:
             return call()
+
+        def told() -> T:
+            try:
+                return call()
+            except StateError as error:
+                self.tell(EventKind.WAITING, f"{error.message}; trying again")
+                raise
+
         try:
-            return self._repeater.record(call)
+            return self._repeater.record(told)
         except StateError as error:
             name = self._desired.name
             raise UnrecordedError(

@@ -1,5 +1,6 @@
 """The SQLite file: opening it, and one place where its errors become ours."""
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ from provisioner.state.history import SqlHistory
 from provisioner.state.locks import FileLocks
 from provisioner.state.records import SqlHolds, SqlIntents
 from provisioner.state.tables import ADDED_COLUMNS, SCHEMA_VERSION, metadata
+
+# The pool would print a traceback when a signal ends the run while a connection is closed.
+logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())
 
 _BUSY_SECONDS = 30
 _NOWHERE = URL.create("sqlite", database=":memory:")

@@ -32,6 +32,23 @@ with open_state(Path(sys.argv[1]), SystemClock()) as state, state.locks.hold("pr
     print("held", flush=True)
     time.sleep(600)
 """
+INTERRUPTED = """
+import sqlite3, sys
+from functools import partial
+from pathlib import Path
+from provisioner.runs.system_clock import SystemClock
+from provisioner.state import open_state
+class Interrupted(sqlite3.Connection):
+    def close(self):
+        super().close()
+        raise KeyboardInterrupt
+with open_state(Path(sys.argv[1]), SystemClock()) as state:
+    sqlite3.dbapi2.connect = partial(sqlite3.connect, factory=Interrupted)
+    try:
+        state.intents.open("prod")
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
 
 
 @pytest.fixture
@@ -244,3 +261,11 @@ def test_a_damaged_table_is_found_before_anything_is_asked_for(path: Path) -> No
     assert message.endswith("); nothing was changed")
     assert hint == "restore it from a backup, or move it away: without it the endpoint alone tells how things stand"
     assert path.read_bytes() == content
+
+
+def test_an_interruption_while_a_connection_is_closed_prints_nothing(path: Path) -> None:
+    """What the run says of it is enough."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(path)], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")

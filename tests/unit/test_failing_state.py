@@ -58,6 +58,7 @@ def test_trouble_at_the_end_of_a_wait_is_outlasted(effect: str, outcome: Outcome
     stage.world.on_request = lambda: fail(parts, stage.clock.monotonic() + 150)
     result = stage.apply()
     assert (result.outcome, stage.records.intents.open(NAME)) == (outcome, None)
+    assert f"{PROBLEM}; trying again" in stage.told(EventKind.WAITING)
 
 
 @pytest.mark.parametrize(("effect", "then"), [("works", Outcome.CONVERGED), ("devices_refused", Outcome.ROLLED_BACK)])
