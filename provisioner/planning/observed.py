@@ -11,6 +11,8 @@ from provisioner.model.reading import CanaryResult
 from provisioner.model.rehearsal import RehearsedSession
 from provisioner.planning.wire import View
 
+_NAMED_DIGITS = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -160,13 +162,19 @@ def _identifier(served: Served | None, hosted: tuple[HostedCertificate, ...], pi
 def hosted_copy(hosted: tuple[HostedCertificate, ...], leaf: Leaf) -> HostedCertificate | None:
     """Return the hosted copy of a leaf, None when none is known to be one.
 
-    A SHA-256 decides; a SHA-1, or a listing without fingerprints, is only taken together with the serial number and the
-    first half of the SHA-256, which this tool writes into the name. No match means unknown, not absent.
+    The leaf's own SHA-256 decides. Any other fingerprint, or none, says nothing: the listing's is documented as that of
+    the public key. Then the serial number and the first half of the SHA-256, which this tool writes into the name, do.
     """
     for item in hosted:
-        if item.sha256 is not None:
-            if item.sha256 == leaf.sha256:
-                return item
-        elif item.serial == leaf.serial and item.name.endswith(f"-{leaf.sha256[:16]}"):
+        named = item.serial == leaf.serial and item.name.endswith(f"-{leaf.sha256[:_NAMED_DIGITS]}")
+        if item.sha256 == leaf.sha256 or named:
             return item
     return None
+
+
+def beginnings(item: HostedCertificate) -> tuple[str, ...]:
+    """Return how the SHA-256 of a leaf hosted by this tool may begin: as the service tells it, and as the name does.
+
+    They differ where the service tells the public key's; either is reason enough to leave a certificate alone.
+    """
+    return tuple(text for text in (item.sha256, item.name[-_NAMED_DIGITS:]) if text)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from provisioner.model.certificate import HostedCertificate
+from provisioner.planning.observed import beginnings
 
 _NEWEST_KEPT = 2
 _DIGITS = 16
@@ -64,8 +65,7 @@ def _group(certificate: str, items: list[HostedCertificate], needed: Needed) -> 
 
 
 def _reason(item: HostedCertificate, place: int, needed: Needed) -> str:
-    begin = item.sha256 or item.name[-_DIGITS:]
-    if item.identifier in needed.identifiers or any(leaf.startswith(begin) for leaf in needed.leaves):
+    if item.identifier in needed.identifiers or any(leaf.startswith(beginnings(item)) for leaf in needed.leaves):
         return "it is served, configured, or what a rollback would restore"
     if item.products:
         return f"in use by {', '.join(item.products)}"

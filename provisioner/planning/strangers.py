@@ -4,11 +4,9 @@ from collections.abc import Callable
 
 from provisioner.model.certificate import HostedCertificate, HostedSpecification, Specification
 from provisioner.model.desired import Desired
-from provisioner.planning.observed import Observed
+from provisioner.planning.observed import Observed, beginnings
 from provisioner.planning.satisfies import due
 from provisioner.planning.wanted import lead
-
-_NAMED_DIGITS = 16
 
 
 def strangers(desired: Desired, observed: Observed, knows: Callable[[str], bool]) -> tuple[str, ...]:
@@ -26,13 +24,10 @@ def strangers(desired: Desired, observed: Observed, knows: Callable[[str], bool]
     return tuple(
         item.identifier
         for item in observed.hosted
-        if not served.startswith(_begin(item)) and _would_do(item, desired, observed) and not knows(_begin(item))
+        if not served.startswith(beginnings(item))
+        and _would_do(item, desired, observed)
+        and not any(map(knows, beginnings(item)))
     )
-
-
-def _begin(item: HostedCertificate) -> str:
-    """Return the SHA-256, or its first half as this tool writes it into the name."""
-    return item.sha256 or item.name[-_NAMED_DIGITS:]
 
 
 def _would_do(item: HostedCertificate, desired: Desired, observed: Observed) -> bool:
@@ -40,7 +35,7 @@ def _would_do(item: HostedCertificate, desired: Desired, observed: Observed) -> 
     if isinstance(wanted, HostedSpecification) or item.not_after is None or item.status in {"expired", "revoked"}:
         return False
     if not isinstance(wanted, Specification):
-        return observed.pinned is not None and (observed.pinned.sha256 or "").startswith(_begin(item))
+        return observed.pinned is not None and (observed.pinned.sha256 or "").startswith(beginnings(item))
     names = {name.lower() for name in item.dns_names}
     same = names - set(wanted.ip_addresses) == {name.lower() for name in wanted.dns_names}
     same = same and item.key in {None, _service_key(wanted)}
