@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from provisioner.errors import NameTakenError
+from provisioner.errors import NameTakenError, UnansweredError
 from provisioner.model.certificate import HostedCertificate
 from provisioner.model.outcome import InstanceResult, Outcome
 from provisioner.model.secret import Secret
@@ -67,11 +67,32 @@ def test_a_copy_that_another_machine_uploaded_is_taken() -> None:
     assert (stage.world.restarts, stage.hosting.uploads) == (1, [])
 
 
+class UnlistedFailure(MemoryHosting):
+    """A service that fails at uploads on its own side, and has nothing afterwards."""
+
+    def upload(self, name: str, chain_pem: str, private_key: Secret, token: str) -> int:  # noqa: ARG002  the port's
+        """Fail."""
+        raise UnansweredError("UploadUserCertificate: Whatever: why", action="UploadUserCertificate", code="Whatever")
+
+
+def test_an_upload_that_failed_on_the_services_side_is_told_in_its_words() -> None:
+    """It is looked for; when it isn't there, what the service said is the best that can be told."""
+    stage = Stage()
+    stage.hosting = UnlistedFailure(stage.pki)
+    result = stage.apply()
+    name = f"provisioner-iot-{stage.pki.leaves('iot')[0].sha256[:16]}"
+    assert (result.outcome, stage.world.requests) == (Outcome.FAILED, [])
+    assert result.message == (
+        f"{NAME}: the upload of {name} failed (UploadUserCertificate: Whatever: why) and is not listed; "
+        "the endpoint was not touched"
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "state"),
     [
         (lambda hosted: replace(hosted, status="revoked"), "a certificate of that name is revoked"),
-        (lambda hosted: replace(hosted, sha256="ff" * 32), "another certificate has that name"),
+        (lambda hosted: replace(hosted, sha256="ff" * 32, serial=7), "another certificate has that name"),
         (lambda hosted: replace(hosted, sha256=None, serial=7), "another certificate has that name"),
         (lambda hosted: replace(hosted, name="somebody else's"), "another certificate has that name"),
     ],
