@@ -40,9 +40,9 @@ class Host:
         except UnansweredError as error:
             landed = hosted_copy(self._find(name), leaf)
             if landed is None:
+                failed = f"failed ({error.message})" if error.code else "got no answer"
                 raise UnansweredError(
-                    f"{self._instance}: the upload of {name} got no answer and is not listed; "
-                    "the endpoint was not touched",
+                    f"{self._instance}: the upload of {name} {failed} and is not listed; the endpoint was not touched",
                     action=error.action,
                     hint=f"provisioner apply {self._instance}",
                 ) from None

@@ -10,7 +10,9 @@ from provisioner.planning.observed import hosted_copy
 from provisioner.planning.pruning import Needed, verdicts
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
-LEAF = Leaf("ab" * 32, 7, "CN=a", None, "CN=ca", ("a.example.com",), AT, AT + timedelta(days=9), "ec-p256", None, False)
+LEAF = Leaf(
+    "ab" * 32, 7, "CN=a", None, "CN=ca", ("a.example.com",), AT, AT + timedelta(days=9), "ec-p256", None, is_ca=False
+)
 OTHER = "cd" * 32
 COPY = HostedCertificate(
     id=1,

@@ -70,7 +70,7 @@ def test_a_copy_that_another_machine_uploaded_is_taken() -> None:
 class UnlistedFailure(MemoryHosting):
     """A service that fails at uploads on its own side, and has nothing afterwards."""
 
-    def upload(self, name: str, chain_pem: str, private_key: Secret, token: str) -> int:  # noqa: ARG002  the port's
+    def upload(self, name: str, chain_pem: str, private_key: Secret, token: str) -> int:
         """Fail."""
         raise UnansweredError("UploadUserCertificate: Whatever: why", action="UploadUserCertificate", code="Whatever")
 
