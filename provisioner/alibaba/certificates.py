@@ -14,7 +14,6 @@ from provisioner.model.secret import Secret
 _PAGE = 100
 _MOST_PAGES = 50
 _LONGEST_NUMBER = 20
-_HALF = 16
 _CURRENT = ("issued", "willExpire", "expired")
 TAG = ("created-by", "provisioner")
 
@@ -85,11 +84,10 @@ class AlibabaHostedCertificates:
             raise UnansweredError(
                 "GetUserCertificateDetail: the answer lacks CertIdentifier", action="GetUserCertificateDetail"
             )
-        name = fields.text(answer.get("Name"))
-        sha256, sha1 = _fingerprints(name, answer.get("Sha2"), answer.get("CertSha2"), answer.get("Fingerprint"))
+        sha256, sha1 = fields.fingerprints(answer.get("Sha2"), answer.get("CertSha2"), answer.get("Fingerprint"))
         return HostedCertificate(
             id=number,
-            name=name,
+            name=fields.text(answer.get("Name")),
             identifier=identifier,
             sha256=sha256,
             sha1=sha1,
@@ -143,13 +141,12 @@ def _hosted(item: dict[str, Any], status: str) -> HostedCertificate | None:
     identifier = fields.text(item.get("CertIdentifier"))
     if number is None or not identifier:
         return None
-    name = fields.text(item.get("CertificateName"))
-    sha256, sha1 = _fingerprints(name, item.get("FingerPrint"), item.get("Fingerprint"))
+    sha256, sha1 = fields.fingerprints(item.get("FingerPrint"), item.get("Fingerprint"))
     algorithm, size = fields.text(item.get("Algorithm")).lower(), fields.number(item.get("KeySize"))
     names = item.get("SubjectAlternativeNames")
     return HostedCertificate(
         id=number,
-        name=name,
+        name=fields.text(item.get("CertificateName")),
         identifier=identifier,
         sha256=sha256,
         sha1=sha1,
@@ -163,17 +160,6 @@ def _hosted(item: dict[str, Any], status: str) -> HostedCertificate | None:
         status=status,
         products=_products(item.get("UsingProductList")),
     )
-
-
-def _fingerprints(name: str, *values: object) -> tuple[str | None, str | None]:
-    """Return SHA-256 and SHA-1 of a leaf; where its name tells the beginning of the SHA-256, another one says nothing.
-
-    The listing's document calls its field the fingerprint of the public key, and nobody has seen what the service
-    sends. Taken for the leaf's, it would make a stranger of every certificate that this tool uploaded.
-    """
-    _, dash, begin = name.rpartition("-")
-    told = bool(dash) and len(begin) == _HALF and not begin.strip("0123456789abcdef")
-    return fields.fingerprints(*values, begin=begin if told else "")
 
 
 def _products(value: object) -> tuple[str, ...]:

@@ -46,15 +46,10 @@ def milliseconds(value: object) -> datetime | None:
         return None
 
 
-def fingerprints(*values: object, begin: str = "") -> tuple[str | None, str | None]:
-    """Return the SHA-256 and the SHA-1 among fingerprints: 64 hex digits are the one, 40 the other.
-
-    Args:
-        values: what may be fingerprints.
-        begin: how the SHA-256 begins; one that begins otherwise is that of something else.
-    """
+def fingerprints(*values: object) -> tuple[str | None, str | None]:
+    """Return the SHA-256 and the SHA-1 among fingerprints: 64 hex digits are the one, 40 the other."""
     found = [re.sub(r"[^0-9a-f]", "", text(value).lower()) for value in values]
-    sha256 = next((item for item in found if len(item) == _SHA256 and item.startswith(begin)), None)
+    sha256 = next((item for item in found if len(item) == _SHA256), None)
     return sha256, next((item for item in found if len(item) == _SHA1), None)
 
 

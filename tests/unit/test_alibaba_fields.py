@@ -73,14 +73,6 @@ def test_fingerprints(values: tuple[object, ...], expected: tuple[str | None, st
     assert fields.fingerprints(*values) == expected
 
 
-def test_a_fingerprint_of_something_else_is_none() -> None:
-    """Where it is known how the SHA-256 begins, one that begins otherwise says nothing of the certificate."""
-    other = "f" * 64
-    assert SHA256[0] != "f"
-    assert fields.fingerprints(other, SHA256, SHA1, begin=SHA256[:16]) == (SHA256, SHA1)
-    assert fields.fingerprints(other, begin=SHA256[:16]) == (None, None)
-
-
 @pytest.mark.parametrize(
     ("value", "expected"),
     [("0a", 10), ("A", 10), ("00:0A", 10), ("0a 0b", 0x0A0B), ("", None), (None, None), ("xyz", None), (12, 0x12)],

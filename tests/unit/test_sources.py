@@ -15,7 +15,6 @@ from tests.fakes.stage import NAME, Stage, specified, wanted
 from tests.fakes.world import ALIBABA
 
 DOMAIN = "a.example.com"
-HINTS = {"names-miss-endpoint", "no-service-wildcard"}
 
 
 def from_files(*, unattended: bool = False) -> Stage:
@@ -67,33 +66,6 @@ def test_files_of_another_root_are_foreign_to_what_is_served() -> None:
     put(stage, b"bought first")
     assert "foreign-certificate" in reasons(stage)
     assert stage.apply(unsafe_replace_foreign=True).outcome is Outcome.CONVERGED
-
-
-@pytest.mark.parametrize(
-    ("names", "told"),
-    [
-        (
-            ("mqtt-1.mqtt.aliyuncs.com",),
-            {"no-service-wildcard": "no public CA issues *.mqtt.aliyuncs.com: let devices use a domain of your own"},
-        ),
-        (
-            ("mqtt.example.com",),
-            {
-                "names-miss-endpoint": "no public CA issues mqtt-1.mqtt.aliyuncs.com: let devices use a domain of your",
-                "no-service-wildcard": "no public CA issues *.mqtt.aliyuncs.com: let devices use a domain of your own",
-            },
-        ),
-    ],
-)
-def test_names_that_no_public_ca_issues_need_a_domain_of_ones_own(names: tuple[str, ...], told: dict[str, str]) -> None:
-    """A purchased certificate can't name what Alibaba owns, so the next step is a CNAME and no other certificate."""
-    stage = from_files()
-    der = b"bought first"
-    stage.pki.known[der] = replace(stage.pki.known[der], dns_names=names)
-    hints = {item.reason: item.hint for item in stage.plan().findings if item.reason in HINTS}
-    assert {reason: ("CNAME" in hint, hint[: len(told.get(reason, ""))]) for reason, hint in hints.items()} == {
-        reason: (True, begin) for reason, begin in told.items()
-    }
 
 
 def hosted_already(stage: Stage, der: bytes = b"bought there", *, name: str | None = None) -> str:
