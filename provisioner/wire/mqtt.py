@@ -6,6 +6,7 @@ Source: OASIS MQTT 3.1.1, sections 3.1 and 3.2.
 import secrets
 
 _CONNACK = 0x20
+_WHOLE = 4
 _CLIENT_ID_PREFIX = "provisioner-probe-"
 
 DISCONNECT = b"\xe0\x00"
@@ -22,9 +23,13 @@ def connect_packet() -> bytes:
     return bytes([0x10, len(variable) + len(payload)]) + variable + payload
 
 
+def begins_connack(answer: bytes) -> bool:
+    """Tell whether an answer is the beginning of a CONNACK, of which more has to come."""
+    return answer[:1] == bytes([_CONNACK]) and len(answer) < _WHOLE
+
+
 def connack_code(answer: bytes) -> int | None:
     """Return the return code of a CONNACK, None when the answer is none or not whole."""
-    whole = 4
-    if len(answer) < whole or answer[0] != _CONNACK:
+    if len(answer) < _WHOLE or answer[0] != _CONNACK:
         return None
     return answer[3]

@@ -87,6 +87,8 @@ class StdlibWireProbe:
         if answer is None:
             session.write(mqtt.connect_packet(), end)
             answer = session.run(session.read, end)
+        while mqtt.begins_connack(answer) and (more := session.run(session.read, end)):
+            answer += more
         if not answer:
             look.failure = words.CLOSED
             return

@@ -292,6 +292,21 @@ def test_an_answer_that_is_not_mqtt_is_said(tmp_path: Path) -> None:
     )
 
 
+def test_an_answer_may_come_in_pieces(tmp_path: Path) -> None:
+    """A broker that writes header and body of its CONNACK apart, each in its own TLS record, answers all the same."""
+
+    def answer_bytewise(connection: socket.socket) -> None:
+        connection.recv(1024)
+        for byte in tls.REFUSED_LOGIN:
+            connection.sendall(bytes([byte]))
+        tls.drain(connection)
+
+    with tls.serving(tls.over_tls(tls.context(tmp_path, version=V12), answer_bytewise)) as port:
+        reading = probe(port)
+
+    assert (Seen.of(reading), reading.stage) == (ONE_WAY, Stage.ANSWERED)
+
+
 def test_a_server_that_asks_and_then_stays_silent_is_undecided(tmp_path: Path) -> None:
     """A time-out after the demand proves neither that a certificate is required nor that it is not."""
     context = tls.context(tmp_path, demand=ssl.CERT_OPTIONAL, version=V12)
