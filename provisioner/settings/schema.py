@@ -92,7 +92,8 @@ class ApiCall(Section):
         default="2020-04-20", description="the API's version"
     )
     parameters: dict[str, str] = Field(
-        description="its parameters; {instance_id}, {cert_identifier} and {region} are filled in"
+        description="its parameters; {instance_id}, {cert_identifier} and {region} are filled in; both actions need "
+        "the first, mutual needs the second too"
     )
 
     @model_validator(mode="after")
@@ -111,6 +112,18 @@ class OpenApiSettings(Section):
 
     mutual: ApiCall = Field(description="turns mutual authentication on with a certificate")
     one_way: ApiCall = Field(description="turns it off")
+
+    @model_validator(mode="after")
+    def _aimed(self) -> "OpenApiSettings":
+        for name, call, needed in (
+            ("mutual", self.mutual, "instance_id"),
+            ("mutual", self.mutual, "cert_identifier"),
+            ("one_way", self.one_way, "instance_id"),
+        ):
+            if not any(f"{{{needed}}}" in value for value in call.parameters.values()):
+                what = needed.partition("_")[0].replace("cert", "certificate")
+                raise ValueError(f"no parameter of {name} holds {{{needed}}}: it would not say which {what} is meant")
+        return self
 
 
 class Switches(Section):

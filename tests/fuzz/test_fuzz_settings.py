@@ -68,7 +68,11 @@ GOOD: dict[str, Any] = {
     },
     "switches": {
         "openapi": {
-            "mutual": {"action": "On", "version": "2020-04-20", "parameters": {"Id": "{instance_id}"}},
+            "mutual": {
+                "action": "On",
+                "version": "2020-04-20",
+                "parameters": {"Id": "{instance_id}", "Certificate": "{cert_identifier}"},
+            },
             "one_way": {"action": "Off", "version": "2020-04-20", "parameters": {"Id": "{instance_id}"}},
         }
     },

@@ -305,7 +305,7 @@ def test_an_answer_may_come_in_pieces(tmp_path: Path) -> None:
         reading = probe(port)
 
     assert (Seen.of(reading), reading.stage, reading.connack) == (
-        Seen(asked=False, required=Required.NO),
+        ONE_WAY,
         Stage.ANSWERED,
         tls.REFUSED_LOGIN[-1],
     )

@@ -201,6 +201,41 @@ def test_problems(tmp_path: Path, old: str, new: str, problems: tuple[str, ...])
     assert _problems(tmp_path, MINIMAL.replace(old, new)) == problems
 
 
+OPENAPI = """
+[switches.openapi]
+mutual = { action = "On", parameters = { Id = "{instance_id}", Cert = "{cert_identifier}" } }
+one_way = { action = "Off", parameters = { Id = "{instance_id}" } }
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        (
+            'Id = "{instance_id}", ',
+            'Id = "mqtt-cn-1", ',
+            "mutual holds {instance_id}: it would not say which instance is meant",
+        ),
+        (
+            '"{instance_id}" } }\n',
+            '"{instance_id" } }\n',
+            "one_way holds {instance_id}: it would not say which instance is meant",
+        ),
+        (
+            ', Cert = "{cert_identifier}"',
+            "",
+            "mutual holds {cert_identifier}: it would not say which certificate is meant",
+        ),
+    ],
+)
+def test_an_action_says_what_it_is_aimed_at(tmp_path: Path, old: str, new: str, problem: str) -> None:
+    """A literal id, or a placeholder with a slip in it, would switch one instance whichever is meant."""
+    load_settings(_written(tmp_path, MINIMAL + OPENAPI))
+    assert old in OPENAPI
+    expected = f"switches.openapi: no parameter of {problem}"
+    assert _problems(tmp_path, MINIMAL + OPENAPI.replace(old, new)) == (expected,)
+
+
 def test_one_instance_is_configured_once(tmp_path: Path) -> None:
     """Two names for it would be two runs on it."""
     again = MINIMAL.split("[instances.prod]")[1]
