@@ -29,7 +29,7 @@ MOST_EXPOSED = 15
 @pytest.fixture
 def units(tmp_path: Path) -> Path:
     """Return a folder with the units, started with the installed program of this environment."""
-    program = str(Path(sys.executable).with_name("provisioner"))
+    program = f'"{Path(sys.executable).with_name("provisioner")}"'  # where it lies, there may be a space
     for path in (CONFIG / "systemd").glob("provisioner-rotate.*"):
         text = path.read_text(encoding="utf-8").replace(INSTALLED, program)
         (tmp_path / path.name).write_text(text, encoding="utf-8")
