@@ -127,6 +127,7 @@ def roll_back(
     to: str | None,
     approve: Callable[[str, str], None],
     *,
+    say: Callable[[str], None],
     sinks: Sequence[EventSink] = (),
 ) -> tuple[str, InstanceResult]:
     """Run ``rollback`` on an instance, asking a run that holds it to stop.
@@ -136,6 +137,7 @@ def roll_back(
         name: the instance's name.
         to: where to, None for the default.
         approve: is handed the target, and what clients must trust then, in words; raises when it is declined.
+        say: is told that another run is waited for.
         sinks: readers of the events.
     """
     with Composition(configuration, sinks=sinks) as composition:
@@ -144,6 +146,9 @@ def roll_back(
         attempt, rollback = composition.rollback(name, run, to)
         target = _target(attempt, rollback)
         approve(describe_target(target), rollback.trust(target))
+        holder = composition.locks.holder(name)
+        if holder is not None:
+            say(f"held by {holder}; it is asked to stop, and has {_TAKE_OVER_SECONDS:.0f} s for that")
         composition.locks.ask_to_stop(name, run)
         with composition.locks.hold(name, run, wait=_TAKE_OVER_SECONDS):
             attempt.journal.begin()

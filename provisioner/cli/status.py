@@ -116,7 +116,8 @@ def _recorded(document: dict[str, object]) -> list[tuple[str, str]]:
     if document["held_by"]:
         rows.append(("running", str(document["held_by"])))
     if isinstance(last, dict):
-        ended = str(last["outcome"] or "did not end").replace("_", " ")
+        unended = "has not ended yet" if document["held_by"] else "did not end"
+        ended = str(last["outcome"] or unended).replace("_", " ")
         rows.append(("last run", f"{last['command']} at {_time(last['began'])} UTC: {ended}"))
     return rows
 
