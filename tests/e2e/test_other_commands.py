@@ -265,6 +265,21 @@ def test_the_sandbox_serves_until_it_is_interrupted(tmp_path: Path) -> None:
     assert (serving.returncode in {0, 130}, "Traceback" in out) == (True, False)
 
 
+def test_a_demo_that_is_interrupted(tmp_path: Path) -> None:
+    """Ctrl-C in the midst of an act is an interruption: no act is told as failed, and the exit code says so."""
+    command = [sys.executable, "-m", "provisioner", "demo", "--json", "--directory", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as playing:
+        assert playing.stdout is not None
+        assert playing.stderr is not None
+        while "request" not in (line := playing.stderr.readline()):
+            assert line
+        playing.send_signal(signal.SIGINT)
+        told, document = playing.stderr.read(), json.loads(playing.stdout.read())
+        assert playing.wait(60) == 130
+    assert (document["schema"], document["exit_code"], "NOT proven" in told) == ("provisioner.error/1", 130, False)
+    assert told.endswith("and its sandbox has ended\nNext: provisioner demo\n")
+
+
 def test_the_sandbox_keeps_its_authority(tmp_path: Path) -> None:
     """Started again in the same place it goes on with the CA that is there."""
     prints = []
