@@ -131,6 +131,15 @@ def test_status_of_an_endpoint_that_is_down(cloud: Cloud) -> None:
     assert cloud.run("status").code == 0
 
 
+def test_status_tells_that_there_are_no_records(cloud: Cloud) -> None:
+    """Before the first run, and where the disk with the state is away, silence about holds proves nothing."""
+    path = cloud.writer.files.directory / "state" / "provisioner.sqlite"
+    before = cloud.run("status", "--json").document["state"], f"none: {path} does not exist" in cloud.run("status").out
+    assert cloud.apply().code == 0
+    after = cloud.run("status", "--json").document["state"], "records" in cloud.run("status").out
+    assert (before, after) == ((None, True), (str(path), False))
+
+
 def test_status_does_without_local_material(cloud: Cloud) -> None:
     """Whatever became of CA and canary, what is served and what is recorded can be seen."""
     assert cloud.apply().code == 0
