@@ -19,10 +19,15 @@ def demo(
     """Run the whole job on a local sandbox in less than a minute, and prove each act by what the wire shows."""
     from provisioner.cli.demo_story import Story
     from provisioner.cli.sandbox_files import require_sandbox
+    from provisioner.errors import InterruptedRunError
 
     require_sandbox()
     story = Story(directory, err)
-    acts = story.play()
+    try:
+        acts = story.play()
+    except KeyboardInterrupt:
+        words = "the demo was interrupted; it touches nothing but this machine, and its sandbox has ended"
+        raise InterruptedRunError(words, hint="provisioner demo") from None
     ok = bool(acts) and all(act.ok for act in acts)
     if json_output:
         shown = [

@@ -180,6 +180,8 @@ class Story:
                 sinks=[progress, self._events.append],
             )
         result = results[0]
+        if result.outcome is Outcome.INTERRUPTED:
+            raise KeyboardInterrupt
         if result.outage_seconds:
             self._cut_off.append((self._title, result.outage_seconds))
         _require(

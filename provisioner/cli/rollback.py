@@ -25,6 +25,7 @@ def rollback(
 ) -> None:
     """Take an instance back, taking over from a run that holds it; it is on hold afterwards."""
     from provisioner.cli.running import roll_back
+    from provisioner.reporting.layout import print_item
     from provisioner.reporting.progress import Progress
     from provisioner.reporting.result_json import run_document
     from provisioner.reporting.result_text import print_results
@@ -34,8 +35,11 @@ def rollback(
         look = f"provisioner status {name}"
         confirm(question, assume_yes=yes, what_for="disconnecting clients", look=look)
 
+    def say(text: str) -> None:
+        print_item(err, name, text)
+
     with Progress(err, every_reading=every_reading(context)) as progress:
-        run, result = roll_back(configuration_of(context), name, to, approve, sinks=[progress])
+        run, result = roll_back(configuration_of(context), name, to, approve, say=say, sinks=[progress])
     document = run_document(run, "rollback", [result])
     if json_output:
         print_json(document)

@@ -17,7 +17,7 @@ from provisioner.runs import results
 from provisioner.runs.attempt import Attempt
 from provisioner.runs.changing import describe_target
 from provisioner.runs.fleet import Approve, Fleet
-from provisioner.runs.rollback import Rollback, taking_over
+from provisioner.runs.rollback import TAKE_OVER_SECONDS, Rollback, taking_over
 from provisioner.runs.rotation import Rotation
 
 
@@ -125,6 +125,7 @@ def roll_back(
     to: str | None,
     approve: Callable[[str, str], None],
     *,
+    say: Callable[[str], None],
     sinks: Sequence[EventSink] = (),
 ) -> tuple[str, InstanceResult]:
     """Run ``rollback`` on an instance, asking a run that holds it to stop.
@@ -134,6 +135,7 @@ def roll_back(
         name: the instance's name.
         to: where to, None for the default.
         approve: is handed the target, and what clients must trust then, in words; raises when it is declined.
+        say: is told that another run is waited for.
         sinks: readers of the events.
     """
     with Composition(configuration, sinks=sinks) as composition:
@@ -142,6 +144,9 @@ def roll_back(
         attempt, rollback = composition.rollback(name, run, to)
         target = _target(attempt, rollback)
         approve(describe_target(target), rollback.trust(target))
+        holder = composition.locks.holder(name)
+        if holder is not None:
+            say(f"held by {holder}; it is asked to stop, and has {TAKE_OVER_SECONDS:.0f} s for that")
         with taking_over(composition.locks, name, run):
             attempt.journal.begin()
             try:

@@ -17,11 +17,15 @@ def status(context: typer.Context, names: NamesArgument = None, json_output: Jso
 
     with Composition(configuration_of(context), create_state=False) as composition:
         documents = [_document(composition, name) for name in composition.chosen(names or ())]
+        state = composition.loaded.state_path
+        recorded = state.exists()
     if json_output:
-        print_json({"schema": "provisioner.status/1", "instances": documents})
+        print_json(
+            {"schema": "provisioner.status/1", "state": str(state) if recorded else None, "instances": documents}
+        )
         return
     for document in documents:
-        _print(document)
+        _print(document, "" if recorded else f"none: {state} does not exist; no run has been here, or its disk is away")
 
 
 def _document(composition: "Composition", name: str) -> dict[str, object]:
@@ -84,7 +88,7 @@ def _document(composition: "Composition", name: str) -> dict[str, object]:
     }
 
 
-def _print(document: dict[str, object]) -> None:
+def _print(document: dict[str, object], records: str) -> None:
     from provisioner.reporting.layout import print_item, print_items, print_next
 
     name, mutual = str(document["name"]), document["mode"] == "mutual"
@@ -95,7 +99,7 @@ def _print(document: dict[str, object]) -> None:
     rows += [("differs", str(item)) for item in document["differs"]] if isinstance(document["differs"], list) else []
     if mutual:
         rows.append(("due", str(document["due"] or "no")))
-    print_items(out, [*rows, *_recorded(document)], width=12)
+    print_items(out, [*rows, *_recorded(document), *([("records", records)] if records else [])], width=12)
     hint = _hint(document)
     if hint:
         print_next(out, hint, indent=2)
@@ -116,7 +120,8 @@ def _recorded(document: dict[str, object]) -> list[tuple[str, str]]:
     if document["held_by"]:
         rows.append(("running", str(document["held_by"])))
     if isinstance(last, dict):
-        ended = str(last["outcome"] or "did not end").replace("_", " ")
+        unended = "has not ended yet" if document["held_by"] else "did not end"
+        ended = str(last["outcome"] or unended).replace("_", " ")
         rows.append(("last run", f"{last['command']} at {_time(last['began'])} UTC: {ended}"))
     return rows
 

@@ -21,7 +21,7 @@ from provisioner.waiting import Repeater, poll_until
 
 PREVIOUS = "previous-certificate"
 ONE_WAY = "one-way"
-_TAKE_OVER_SECONDS = 90.0  # a look at many silent addresses, with a canary and a silent service, takes a while
+TAKE_OVER_SECONDS = 90.0  # a look at many silent addresses, with a canary and a silent service, takes a while
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def taking_over(locks: Locks, instance: str, run: str) -> Iterator[None]:
     locks.ask_to_stop(instance, run)
     with ExitStack() as stack:
         try:
-            stack.enter_context(locks.hold(instance, run, wait=_TAKE_OVER_SECONDS))
+            stack.enter_context(locks.hold(instance, run, wait=TAKE_OVER_SECONDS))
         except BusyError as error:
             error.hint = f"end that process with Ctrl-C, then: provisioner rollback {instance}"
             raise

@@ -42,7 +42,9 @@ class FileLocks:
         end = self._clock.monotonic() + wait
         while not self._try(lock, note):
             if self._clock.monotonic() >= end:
-                raise BusyError(f"{instance}: held by {self._holder(lock)}; nothing was changed")
+                raise BusyError(
+                    f"{instance}: held by {self._holder(lock)}; nothing was changed", hint=_next(instance, wait)
+                )
             self._clock.sleep(_POLL_SECONDS)
         try:
             self._forget_stop_request(instance, run)
@@ -111,6 +113,13 @@ class FileLocks:
         if not noted:
             return "another run"
         return f"run {noted.get('run')} (process {noted.get('pid')}) since {noted.get('since')}"
+
+
+def _next(instance: str, waited: float) -> str:
+    """Return what to do about a run that holds the instance; one that was waited for stops at no look of its own."""
+    if waited:
+        return f"answer or end that run, which did not stop when asked, then: provisioner rollback {instance}"
+    return f"wait for the other run to end, or take over with: provisioner rollback {instance}"
 
 
 def _noted(lock: FileLock) -> dict[str, object]:

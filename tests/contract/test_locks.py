@@ -3,11 +3,14 @@
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from provisioner.errors import BusyError
+from provisioner.state import open_state
 from tests.contract.conftest import Kept
+from tests.fakes.clock import FakeClock
 
 
 def busy(action: Callable[[], object]) -> str:
@@ -66,6 +69,20 @@ def test_somebody_who_waits_in_vain_is_refused_at_the_end(kept: Kept) -> None:
         words = busy(lambda: kept.elsewhere.locks.hold("prod", "run-2", wait=5).__enter__())
     assert words.startswith("prod: held by run run-1 ")
     assert 5 <= kept.clock.monotonic() < 6
+
+
+def test_who_waited_in_vain_is_not_sent_to_wait_again(tmp_path: Path) -> None:
+    """A run that sits at its question does not stop: the next step is to answer or end it, not to ask once more."""
+    clock = FakeClock()
+    with open_state(tmp_path / "state.sqlite", clock) as state, state.locks.hold("prod", "run-1"):
+        with pytest.raises(BusyError) as at_once:
+            state.locks.hold("prod", "run-2").__enter__()
+        with pytest.raises(BusyError) as waited:
+            state.locks.hold("prod", "run-2", wait=5).__enter__()
+    assert (at_once.value.hint, waited.value.hint) == (
+        "wait for the other run to end, or take over with: provisioner rollback prod",
+        "answer or end that run, which did not stop when asked, then: provisioner rollback prod",
+    )
 
 
 def test_only_the_holder_is_asked_to_stop(kept: Kept) -> None:

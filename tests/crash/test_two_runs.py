@@ -22,6 +22,7 @@ def test_a_rollback_takes_over(cloud: Cloud) -> None:
     cloud.configure(waiting=QUICK)
     done = cloud.run(*ROLLBACK, "--json")
     require_end(cloud, done, 0, "one_way", UNDONE)
+    assert "; it is asked to stop, and has 90 s for that" in " ".join(done.err.split())
     stopped = ended(process)
     words = " ".join(stopped.err.split())
     assert (stopped.code, stopped.out, "Traceback" in words) == (130, "", False), words

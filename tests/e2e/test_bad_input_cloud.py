@@ -286,8 +286,9 @@ def test_a_lock_that_another_process_holds_is_busy_at_once(cloud: Cloud) -> None
     clock = SystemClock()
     state = open_state(cloud.writer.files.directory / "state" / "provisioner.sqlite", clock, create=True)
     with state, state.locks.hold("prod", "another-run"):
-        _refused(cloud, 4, "prod: held by run another-run")
-        done = cloud.apply()
+        _refused(cloud, 4, "prod: held by run another-run", "or take over with: provisioner rollback prod\n")
+        done, last = cloud.apply(), cloud.run("status").out
+    assert "running       run another-run" in last
     assert (done.document["schema"], done.document["exit_code"]) == ("provisioner.error/1", 4)
     assert cloud.actions() == []
 

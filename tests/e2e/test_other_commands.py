@@ -131,6 +131,15 @@ def test_status_of_an_endpoint_that_is_down(cloud: Cloud) -> None:
     assert cloud.run("status").code == 0
 
 
+def test_status_tells_that_there_are_no_records(cloud: Cloud) -> None:
+    """Before the first run, and where the disk with the state is away, silence about holds proves nothing."""
+    path = cloud.writer.files.directory / "state" / "provisioner.sqlite"
+    before = cloud.run("status", "--json").document["state"], f"none: {path} does not exist" in cloud.run("status").out
+    assert cloud.apply().code == 0
+    after = cloud.run("status", "--json").document["state"], "records" in cloud.run("status").out
+    assert (before, after) == ((None, True), (str(path), False))
+
+
 def test_status_does_without_local_material(cloud: Cloud) -> None:
     """Whatever became of CA and canary, what is served and what is recorded can be seen."""
     assert cloud.apply().code == 0
@@ -269,6 +278,21 @@ def test_the_sandbox_serves_until_it_is_interrupted(tmp_path: Path) -> None:
         serving.kill()
         serving.communicate()
     assert (serving.returncode in {0, 130}, "Traceback" in out) == (True, False)
+
+
+def test_a_demo_that_is_interrupted(tmp_path: Path) -> None:
+    """Ctrl-C in the midst of an act is an interruption: no act is told as failed, and the exit code says so."""
+    command = [sys.executable, "-m", "provisioner", "demo", "--json", "--directory", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as playing:
+        assert playing.stdout is not None
+        assert playing.stderr is not None
+        while "request" not in (line := playing.stderr.readline()):
+            assert line
+        playing.send_signal(signal.SIGINT)
+        told, document = playing.stderr.read(), json.loads(playing.stdout.read())
+        assert playing.wait(60) == 130
+    assert (document["schema"], document["exit_code"], "NOT proven" in told) == ("provisioner.error/1", 130, False)
+    assert told.endswith("and its sandbox has ended\nNext: provisioner demo\n")
 
 
 def test_the_sandbox_keeps_its_authority(tmp_path: Path) -> None:
