@@ -1,6 +1,8 @@
 """What holds for every test: hypothesis' profile, and what becomes of tests whose outside program is missing."""
 
 import functools
+import sys
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -24,6 +26,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the processes that a test starts out of the coverage, for tests in which those can't write its files."""
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
+@pytest.fixture
+def untraced() -> Iterator[None]:
+    """Measure no coverage in this thread, for a test whose many runs do what others are measured for."""
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    yield
+    sys.settrace(tracer)
 
 
 @functools.cache

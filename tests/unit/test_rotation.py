@@ -336,7 +336,7 @@ def test_a_hosted_certificate_that_nobody_remembers_is_left_to_a_person() -> Non
     assert other.rotate_unattended().outcome is Outcome.UNCHANGED
 
 
-@pytest.mark.no_cover  # fifty thousand runs; what they execute is covered by the others
+@pytest.mark.usefixtures("untraced")  # fifty thousand runs
 @pytest.mark.timeout(600)
 def test_two_machines_renew_once_per_due_date_over_three_years() -> None:
     """Same configuration, own empty key stores and states, hourly: one renewal per due date, and no restart more."""
