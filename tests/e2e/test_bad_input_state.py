@@ -48,14 +48,14 @@ def test_a_state_directory_that_is_read_only(cloud: Cloud, command: tuple[str, .
     state.mkdir(exist_ok=True)
     (state / "locks").mkdir(exist_ok=True)
     closed = [*state.rglob("*"), state]
-    for path in closed:
-        path.chmod(0o500 if path.is_dir() else 0o400)
-    try:
-        with untouched(cloud):
+    with untouched(cloud):
+        for path in closed:
+            path.chmod(0o500 if path.is_dir() else 0o400)
+        try:
             code, err = _run_bare(cloud, *command, under=NO_PRIVILEGE)
-    finally:
-        for path in reversed(closed):
-            path.chmod(0o700 if path.is_dir() else 0o600)
+        finally:
+            for path in reversed(closed):
+                path.chmod(0o700 if path.is_dir() else 0o600)
     assert (code, "nothing was changed" in err) == (6, True), err
     assert "Next: check the path in `state`, its permissions, and the free space" in err
 

@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import shlex
 import shutil
 import subprocess
 import sys
@@ -185,9 +186,10 @@ def test_a_run_outlives_its_readers(cloud: Cloud) -> None:
 
 def test_a_run_without_any_stream(cloud: Cloud) -> None:
     """With stdin, stdout and stderr closed, the exit code is all that is left, and it is right."""
-    command = f"exec {sys.executable} -m provisioner --config {cloud.configuration} apply <&- >&- 2>&-"
+    program = shlex.join([sys.executable, "-m", "provisioner", "--config", str(cloud.configuration)])
+    command = f"exec {program} apply <&- >&- 2>&-"
     assert subprocess.run(["sh", "-c", command], check=False, timeout=60).returncode == 2
-    command = f"exec {sys.executable} -m provisioner --config {cloud.configuration} apply --yes --json <&- >&- 2>&-"
+    command = f"exec {program} apply --yes --json <&- >&- 2>&-"
     assert subprocess.run(["sh", "-c", command], check=False, timeout=60).returncode == 0
     assert (cloud.machine.restarts, cloud.run("status").code) == (1, 0)
 
