@@ -15,7 +15,7 @@ from provisioner.model.event import Event
 from provisioner.model.instance import DeviceCA, Endpoint, EndpointState, Instance, NameRecord
 from provisioner.model.intent import Backoff, Hold, Intent
 from provisioner.model.outcome import InstanceResult
-from provisioner.model.reading import AddressReading, CanaryResult
+from provisioner.model.reading import AddressReading, CanaryResult, Control, ControlResult
 from provisioner.model.rehearsal import RehearsedSession
 from provisioner.model.secret import Secret
 
@@ -176,6 +176,21 @@ class Canary(Protocol):
 
     def attempt(self, endpoint: Endpoint, address: str) -> CanaryResult:
         """Connect with the device certificate, log in, and send a message to itself where a topic is configured."""
+
+
+class Controls(Protocol):
+    """The negative controls: clients that have to be refused where certificates are demanded."""
+
+    @property
+    def logs_in(self) -> bool:
+        """Whether the canary's login is used."""
+
+    def attempt(self, endpoint: Endpoint, address: str, control: Control, leaf_sha256: str) -> ControlResult:
+        """Connect once as this client; never raises for what a network or a server does.
+
+        Where another leaf than the expected one is served, the connection ends before anything of the login is sent.
+        The client id is the canary's, so that no session of the canary may be going on.
+        """
 
 
 class Rehearsal(Protocol):

@@ -25,8 +25,11 @@ class WaitingPolicy:
     Attributes:
         deadline: the budget for one restart; it may be extended once by the same length.
         effect_within: how long an unchanged wire is watched before a request counts as without effect.
-        readings: how many consecutive equal readings make the endpoint settled.
+        readings: how many consecutive equal readings make the endpoint settled at least.
         over: the span those readings cover at least.
+        smallest_share: the smallest share of stale backends that has to be ruled out, 0 to 1; smaller ones are looked
+            for where old and new were seen to alternate.
+        connections: how many connections a reading makes to one address on average; the number varies at random.
         poll: the time between two readings, and the resolution of the measured outage.
         status_poll: the time between two looks at the instance's status.
     """
@@ -35,6 +38,8 @@ class WaitingPolicy:
     effect_within: timedelta = timedelta(minutes=12)
     readings: int = 10
     over: timedelta = timedelta(seconds=30)
+    smallest_share: float = 0.125
+    connections: int = 12
     poll: timedelta = timedelta(seconds=3)
     status_poll: timedelta = timedelta(seconds=15)
 

@@ -11,8 +11,10 @@ from enum import StrEnum
 class Required(StrEnum):
     """Whether a client without certificate is refused.
 
-    ``likely``: it was asked for one and the connection then ended without an alert. TLS terminators in the field do
-    that (nginx and asyncio servers, measured), so it counts as required and the evidence says so.
+    ``yes``: an alert answered the empty certificate. ``likely``: the server asked for a certificate, and closed the
+    connection before CONNECT was sent. TLS terminators without alerts do that (nginx and asyncio servers, measured),
+    and so does a restart; only a client with certificate that is let in at the same time tells the two apart. A server
+    that closes after CONNECT shows nothing (``unknown``): a broker may drop a login that it does not like.
     """
 
     YES = "yes"
@@ -68,13 +70,15 @@ class AddressReading:
 class CanaryVerdict(StrEnum):
     """What became of a real device session.
 
-    Only ``refused_by_tls`` and, where a login worked before, ``refused_by_login`` and ``no_echo`` mean that a good
-    client was refused. ``distrusted`` means that the canary refused the server: its chain or name did not verify.
-    ``unreachable`` says nothing about the client certificate.
+    Positive evidence: ``accepted``; ``refused_by_tls`` (an alert that speaks of the device certificate);
+    ``distrusted`` (the canary refused the server: its chain or name did not verify). The others are what a restart
+    looks like too: ``cut_off`` (closed without an alert), ``refused_by_login`` and ``no_echo`` (the broker is not
+    complete yet, or the login is wrong), ``unreachable``.
     """
 
     ACCEPTED = "accepted"
     REFUSED_BY_TLS = "refused_by_tls"
+    CUT_OFF = "cut_off"
     REFUSED_BY_LOGIN = "refused_by_login"
     NO_ECHO = "no_echo"
     DISTRUSTED = "distrusted"
@@ -83,13 +87,72 @@ class CanaryVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CanaryResult:
-    """One session of the canary at one address; ``detail`` says in words what happened."""
+    """One session of the canary at one address.
+
+    Attributes:
+        address: the IP address that was connected to.
+        verdict: how the session ended.
+        detail: what happened, in words.
+        connack: the CONNACK return code, None when MQTT did not answer.
+        echoed: the message to itself came back.
+        leaf_sha256: the leaf that was served to this very session, None when the handshake did not come so far.
+    """
 
     address: str
     verdict: CanaryVerdict
     detail: str = ""
     connack: int | None = None
     echoed: bool = False
+    leaf_sha256: str | None = None
+
+
+class Control(StrEnum):
+    """A negative control: a client like the canary, but for its certificate. Both have to be refused."""
+
+    NO_CERTIFICATE = "no_certificate"
+    UNKNOWN_CERTIFICATE = "unknown_certificate"
+
+
+class ControlEnd(StrEnum):
+    """How a control's connection ended.
+
+    ``closed_early``: before CONNECT was sent. ``closed_late``: after it. ``other_leaf``: another leaf than the expected
+    one was served, so that nothing was sent. ``unreachable``: a time-out, a closed port, a handshake that failed before
+    the certificate was asked for: nothing was shown.
+    """
+
+    LET_IN = "let_in"
+    ALERT = "alert"
+    CLOSED_EARLY = "closed_early"
+    CLOSED_LATE = "closed_late"
+    LOGIN_REFUSED = "login_refused"
+    OTHER_LEAF = "other_leaf"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class ControlResult:
+    """One connection of a negative control at one address.
+
+    Attributes:
+        address: the IP address that was connected to.
+        control: which client this was.
+        end: how the connection ended. Without a login any CONNACK is ``let_in``, with one only return code 0.
+        detail: what happened, in words.
+        with_login: the canary's login was used.
+        timed_out: the address stayed silent.
+        leaf_sha256: the leaf that was served to this connection, None when the handshake did not come so far.
+        asked: the server sent a CertificateRequest; None when the handshake did not come so far.
+    """
+
+    address: str
+    control: Control
+    end: ControlEnd
+    detail: str = ""
+    with_login: bool = False
+    timed_out: bool = False
+    leaf_sha256: str | None = None
+    asked: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +165,15 @@ class DomainReading:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One look at every address of the endpoint, on fresh connections.
+    """A random number of fresh connections to every address of the endpoint.
 
-    ``unresolved`` is empty, or why the name gave no address; ``canaries`` is empty when none is configured or when the
-    probes alone already decide.
+    Attributes:
+        at: the time of day.
+        addresses: the probes, several of each address.
+        canaries: the canary's sessions; none when no canary is configured, or when the probes alone already decide.
+        unresolved: empty, or why the name gave no address.
+        domains: probes of the mapped domains.
+        controls: the negative controls; none when the probes alone already decide.
     """
 
     at: datetime
@@ -113,3 +181,4 @@ class Reading:
     canaries: tuple[CanaryResult, ...] = ()
     unresolved: str = ""
     domains: tuple[DomainReading, ...] = ()
+    controls: tuple[ControlResult, ...] = ()
