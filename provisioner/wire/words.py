@@ -16,6 +16,7 @@ _ALERTS = {
     "PROTOCOL_VERSION": "alert: protocol version",
     "UNRECOGNIZED_NAME": "alert: unrecognized name",
     "INTERNAL_ERROR": "alert: internal error",
+    "BAD_RECORD_MAC": "alert: bad record MAC",
 }
 # Alerts with which servers refuse a client for its certificate, or for having none (measured, and RFC 8446 6.2).
 CLIENT_REFUSALS = frozenset(
@@ -56,7 +57,46 @@ _VERDICTS = {
     89: "basicConstraints of a CA in the chain is not critical",
     92: "a CA of the chain has no keyUsage",
 }
+# Alerts by their number (RFC 5246, 7.2; RFC 8446, 6), for those that OpenSSL has no word for.
+_NUMBERS = {
+    10: "unexpected message",
+    20: "bad record MAC",
+    21: "decryption failed",
+    22: "record overflow",
+    30: "decompression failure",
+    40: "handshake failure",
+    41: "no certificate",
+    42: "bad certificate",
+    43: "unsupported certificate",
+    44: "certificate revoked",
+    45: "certificate expired",
+    46: "certificate unknown",
+    47: "illegal parameter",
+    48: "unknown CA",
+    49: "access denied",
+    50: "decode error",
+    51: "decrypt error",
+    60: "export restriction",
+    70: "protocol version",
+    71: "insufficient security",
+    80: "internal error",
+    86: "inappropriate fallback",
+    90: "user cancelled",
+    100: "no renegotiation",
+    109: "missing extension",
+    110: "unsupported extension",
+    111: "certificate unobtainable",
+    112: "unrecognized name",
+    113: "bad certificate status response",
+    114: "bad certificate hash value",
+    115: "unknown PSK identity",
+    116: "certificate required",
+    120: "no application protocol",
+}
 HANDSHAKE_FAILURE = "alert: handshake failure"
+PROTOCOL_VERSION = "alert: protocol version"
+OTHER_VERSION = "it does not speak this version of TLS"
+UNREADABLE_ALERT = "alert that can't be decrypted"
 CLOSED = "closed"
 
 # OpenSSL names the alerts of SSL 3.0 and those of later versions in two ways, of the latter some without the word.
@@ -78,6 +118,18 @@ def describe(error: OSError) -> str:
     return (error.strerror or "network error").lower()
 
 
+def alert(number: int) -> str:
+    """Return an alert in words; 0 stands for one that can't be decrypted."""
+    if number == 0:
+        return UNREADABLE_ALERT
+    return f"alert: {_NUMBERS.get(number, f'number {number}')}"
+
+
+def is_alert(ended: str) -> bool:
+    """Return whether a connection ended by an alert of the server, by the words of ``describe`` or ``alert``."""
+    return ended.startswith("alert")
+
+
 def verdict(error: ssl.SSLCertVerificationError) -> str:
     """Return why OpenSSL refused a certificate, with its number and its own message."""
     message = (error.verify_message or "no message").lower().rstrip(".")
@@ -88,8 +140,8 @@ def _tls(error: ssl.SSLError) -> str:
     reason = getattr(error, "reason", None) or ""  # errors that ssl raises by itself may have none
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or "EOF" in reason:
         return CLOSED
-    if alert := _ALERT.match(reason):
-        return _ALERTS.get(alert[1], "alert: " + alert[1].lower().replace("_", " "))
+    if named := _ALERT.match(reason):
+        return _ALERTS.get(named[1], "alert: " + named[1].lower().replace("_", " "))
     if reason in {"WRONG_VERSION_NUMBER", "UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE"}:
-        return "it does not speak this version of TLS" if reason != "WRONG_VERSION_NUMBER" else "it does not speak TLS"
+        return OTHER_VERSION if reason != "WRONG_VERSION_NUMBER" else "it does not speak TLS"
     return "TLS failed: " + (reason.lower().replace("_", " ") or "unknown reason")

@@ -39,6 +39,9 @@ def test_the_tap_is_total(data: bytes) -> None:
     assert tap.asked_in_clear(data) in {True, False, None}
     assert tap.asked_by_shape(data) in {True, False}
     assert sum(map(len, tap.chain_in_clear(data))) <= len(data)
+    assert tap.flight_is_whole(data) in {True, False}
+    assert tap.hello_version(data) in {None, "SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2"}
+    assert tap.last_alert(data, 0, hidden=True) in {None, *range(256)}
 
 
 @QUICK

@@ -23,7 +23,7 @@ USERS = {
     "alibabacloud_": {"alibaba"},
     "amqtt": {"sandbox"},
     "cronsim": {"planning"},
-    "cryptography": {"pki", "sandbox"},
+    "cryptography": {"pki", "sandbox", "wire.unknown_certificate"},
     "darabonba": {"alibaba"},
     "dns": {"wire"},
     "paho": {"wire.canary"},
@@ -34,8 +34,18 @@ USERS = {
     "tenacity": {"waiting"},
     "typer": {"cli"},
 }
-# Everybody else is handed a ``Clock``. Probe and canary give sockets deadlines; the sandbox is a world of its own.
-CLOCKS = {"runs.system_clock", "wire.canary", "wire.probe", "wire.rehearsal", "sandbox"}
+# Everybody else is handed a ``Clock``. The wire's clients give sockets deadlines, a throw-away certificate has dates;
+# the sandbox is a world of its own.
+CLOCKS = {
+    "runs.system_clock",
+    "sandbox",
+    "wire.canary",
+    "wire.client",
+    "wire.probe",
+    "wire.rehearsal",
+    "wire.session",
+    "wire.unknown_certificate",
+}
 TIME = {
     "time": {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep", "time", "time_ns"},
     "datetime": {"now", "today", "utcnow"},

@@ -17,6 +17,9 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "asked in clear": tap.asked_in_clear,
     "asked by shape": tap.asked_by_shape,
     "chain": tap.chain_in_clear,
+    "version": tap.hello_version,
+    "whole": tap.flight_is_whole,
+    "alert": lambda data: tap.last_alert(data, 0, hidden=True),
 }
 
 
@@ -147,3 +150,58 @@ def test_an_odd_chain_gives_what_is_whole(body: bytes, expected: tuple[bytes, ..
 def test_an_empty_certificate_is_a_record_of_its_own(sent: bytes, *, expected: bool) -> None:
     """In TLS 1.3 a client that was asked sends one encrypted record more before it is finished."""
     assert tap.asked_by_shape(sent) is expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"\3\1random", "TLSv1.0"),
+        (b"\3\2random", "TLSv1.1"),
+        (b"\3\3random", "TLSv1.2"),
+        (b"\3\0random", "SSLv3"),
+        (b"\7\7random", None),
+        (b"\3", None),
+    ],
+)
+def test_the_version_is_that_of_the_server_hello(body: bytes, expected: str | None) -> None:
+    """A flight of TLS 1.0 looks like one of 1.2; only its ServerHello tells them apart."""
+    stream = in_records(message(SERVER_HELLO, body) + message(CERTIFICATE, certificates(b"leaf")), [])
+
+    assert tap.hello_version(stream) == expected
+
+
+def test_without_a_server_hello_there_is_no_version() -> None:
+    """Other messages say nothing of it."""
+    assert (tap.hello_version(b""), tap.hello_version(in_records(message(CERTIFICATE), []))) == (None, None)
+
+
+BEFORE = record(HANDSHAKE, b"flight")
+
+
+@pytest.mark.parametrize(
+    ("behind", "hidden", "expected"),
+    [
+        (record(ALERT, b"\2\x28"), False, 40),
+        (record(ALERT, b"\2\x74"), True, 116),
+        (record(ALERT, bytes(26)), False, 0),
+        (record(DATA, bytes(19)), True, 0),
+        (record(DATA, bytes(19)), False, None),
+        (record(DATA, bytes(20)), True, None),
+        (record(ALERT, b"\2\x28") + record(DATA, bytes(40)), True, None),
+        (record(DATA, bytes(40)) + record(ALERT, b"\2\x28"), True, 40),
+        (record(ALERT, b"\2\x28")[:-1], False, None),
+        (b"", False, None),
+    ],
+)
+def test_the_last_record_may_be_an_alert(behind: bytes, expected: int | None, *, hidden: bool) -> None:
+    """In clear with its number, encrypted without; and only as the last record behind the client's flight."""
+    stream = BEFORE + behind
+
+    assert tap.last_alert(stream, len(BEFORE), hidden=hidden) == expected
+    assert tap.last_alert(stream, len(stream), hidden=hidden) is None
+
+
+@pytest.mark.parametrize(("done", "expected"), [(True, True), (False, False)])
+def test_a_flight_is_whole_at_its_last_message(*, done: bool, expected: bool) -> None:
+    """A client answers it then, and not before."""
+    assert tap.flight_is_whole(in_records(flight(done=done), [9])) is expected
