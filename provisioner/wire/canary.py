@@ -3,9 +3,9 @@
 The only user of paho. Sessions run in the caller's thread and are over when ``attempt`` returns.
 """
 
+import hashlib
 import re
 import secrets
-import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
@@ -25,15 +24,15 @@ from provisioner.model.instance import Endpoint
 from provisioner.model.reading import CanaryResult, CanaryVerdict
 from provisioner.model.secret import Secret
 from provisioner.wire import words
+from provisioner.wire.canary_socket import AttentiveSocket, NamedContext
 from provisioner.wire.loading import load_device
+from provisioner.wire.server_name import server_name
 
-# A TLS 1.3 server refuses a client certificate only after the handshake; CONNECT must not be written before that.
-_GRACE = 0.25
 # The service just drops a device whose certificate it refuses (documented), as TLS terminators without alerts do
-# (measured). A restart looks the same, so it takes as many equal readings as any other state to believe it.
-_LIKELY_REFUSED = (
-    CanaryVerdict.REFUSED_BY_TLS,
-    "the server closes the connection without an alert: the device certificate is likely refused",
+# (measured). A restart looks the same.
+_CUT_OFF = (
+    CanaryVerdict.CUT_OFF,
+    "the server closes the connection without an alert: it refuses the device certificate, or it restarts",
 )
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 
@@ -101,15 +100,16 @@ class PahoCanary:
 
     def attempt(self, endpoint: Endpoint, address: str) -> CanaryResult:
         """Connect with the device certificate, log in, and send a message to itself where a topic is configured."""
-        self._context.host = endpoint.host
+        self._context.host = server_name(endpoint.host)
         session = _Session(self._device, self._context, time.monotonic() + self._timeout)
         verdict, detail = session.run(address, endpoint.port)
-        return CanaryResult(address, verdict, detail, session.connack, echoed=session.echoed)
+        leaf = hashlib.sha256(session.leaf).hexdigest() if session.leaf else None
+        return CanaryResult(address, verdict, detail, session.connack, echoed=session.echoed, leaf_sha256=leaf)
 
-    def _load(self) -> "_NamedContext":
+    def _load(self) -> NamedContext:
         device = self._device
-        context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.sslsocket_class = _AttentiveSocket
+        context = NamedContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.sslsocket_class = AttentiveSocket
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         context.load_default_certs()
         try:
@@ -124,47 +124,16 @@ class PahoCanary:
         return context
 
 
-class _NamedContext(ssl.SSLContext):
-    """Asks for and verifies the endpoint's name, whatever address the client connects to."""
-
-    host = ""
-    made: ssl.SSLSocket | None = None
-
-    def wrap_socket(self, sock: socket.socket, *args: Any, **options: Any) -> ssl.SSLSocket:  # noqa: ANN401  paho decides what it passes
-        options["server_hostname"] = self.host
-        self.made = super().wrap_socket(sock, *args, **options)
-        return self.made
-
-
-class _AttentiveSocket(ssl.SSLSocket):
-    """Listens for a late refusal after the handshake."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        super().do_handshake(block)
-        if self.version() == "TLSv1.3":
-            self._listen()
-
-    def _listen(self) -> None:
-        timeout = self.gettimeout()
-        self.settimeout(_GRACE)
-        try:
-            if not super().recv(1):
-                raise ConnectionResetError
-        except TimeoutError:
-            return
-        finally:
-            self.settimeout(timeout)
-
-
 @dataclass(slots=True)
 class _Session:
     """One session; the verdict is where it stopped."""
 
     device: Device
-    context: _NamedContext
+    context: NamedContext
     end: float
     connack: int | None = None
     echoed: bool = False
+    leaf: bytes | None = None
     _answer: ReasonCode | None = None
     _gone: bool = False
     _subscribed: bool = False
@@ -185,13 +154,16 @@ class _Session:
                 client.disconnect()
                 client.loop(0.01)
             if self.context.made is not None:  # paho forgets it when the handshake fails
+                self.leaf = self.context.made.leaf
                 self.context.made.close()
                 self.context.made = None
 
     def _converse(self, client: Client) -> tuple[CanaryVerdict, str]:
         self._loop(client, until=lambda: self._answer is not None)
         if self._answer is None:
-            return _LIKELY_REFUSED if self._gone else (CanaryVerdict.UNREACHABLE, "no CONNACK: no answer in time")
+            made = self.context.made
+            ended = (made.ended if made else "") or words.CLOSED
+            return _verdict_of(ended) if self._gone else (CanaryVerdict.UNREACHABLE, "no CONNACK: no answer in time")
         self.connack = self._answer.value
         if self._answer.is_failure:
             if self.device.username is None:
@@ -256,10 +228,13 @@ class _Session:
 
 
 def _tls_verdict(error: OSError) -> tuple[CanaryVerdict, str]:
-    ended = words.describe(error)
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = (error.verify_message or "it does not verify").lower()
         return CanaryVerdict.DISTRUSTED, f"the canary refuses the server's certificate: {reason}"
+    return _verdict_of(words.describe(error))
+
+
+def _verdict_of(ended: str) -> tuple[CanaryVerdict, str]:
     if ended in words.CLIENT_REFUSALS or ended == words.HANDSHAKE_FAILURE:
         return CanaryVerdict.REFUSED_BY_TLS, f"the server refuses the device certificate: {ended}"
-    return _LIKELY_REFUSED if ended == words.CLOSED else (CanaryVerdict.UNREACHABLE, ended)
+    return _CUT_OFF if ended == words.CLOSED else (CanaryVerdict.UNREACHABLE, ended)

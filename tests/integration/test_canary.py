@@ -2,8 +2,11 @@
 
 import contextlib
 import gc
+import hashlib
 import socket
 import ssl
+import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -25,6 +28,7 @@ from provisioner.sandbox.broker import AmqttBroker
 from provisioner.sandbox.certificates import KeyPair, SandboxCertificates
 from provisioner.sandbox.listener import Listener, ThreadedListener
 from provisioner.wire.canary import Device, PahoCanary
+from tests.integration.scripted_tls import after_the_flight, alert
 from tests.servers import tls
 from tests.servers.mosquitto import MosquittoListener
 
@@ -32,7 +36,12 @@ HOST = "mqtt-cn-test.mqtt.aliyuncs.com"
 USER, PASSWORD, CLIENT_ID, TOPIC = "device", "password of the device", "GID_ops@@@canary", "provisioner/canary"
 STRANGERS = SandboxCertificates()
 PATIENT, FAIR, SHORT = timedelta(seconds=tls.PATIENCE), timedelta(seconds=4), timedelta(seconds=0.5)
-ACCEPTED = CanaryResult("127.0.0.1", CanaryVerdict.ACCEPTED, "logged in, message there and back", 0, echoed=True)
+LEAF = hashlib.sha256(ssl.PEM_cert_to_DER_cert(tls.CERTIFICATES.server.certificate_pem)).hexdigest()
+# Of a handshake that failed half-way only later versions of Python tell the leaf.
+HALFWAY = LEAF if sys.version_info >= (3, 13) else None
+ACCEPTED = CanaryResult(
+    "127.0.0.1", CanaryVerdict.ACCEPTED, "logged in, message there and back", 0, echoed=True, leaf_sha256=LEAF
+)
 
 
 @dataclass(frozen=True)
@@ -124,7 +133,7 @@ def test_without_a_topic_a_login_is_enough(broker: Listener, canary: Canary) -> 
     start(broker)
     result = canary.attempt(broker.port, replace(canary.device(), topic=None))
 
-    assert result == CanaryResult("127.0.0.1", CanaryVerdict.ACCEPTED, "logged in", 0)
+    assert result == CanaryResult("127.0.0.1", CanaryVerdict.ACCEPTED, "logged in", 0, leaf_sha256=LEAF)
 
 
 def test_a_refused_login_is_told_from_a_refused_certificate(broker: Listener, canary: Canary) -> None:
@@ -139,6 +148,7 @@ def test_a_refused_login_is_told_from_a_refused_certificate(broker: Listener, ca
         CanaryVerdict.REFUSED_BY_LOGIN,
         f"login refused: {refusals[{134: 4, 135: 5}[result.connack]]}",
         result.connack,
+        leaf_sha256=LEAF,
     )
 
 
@@ -158,7 +168,10 @@ def test_a_certificate_of_no_device_ca_is_refused_by_tls(broker: Listener, canar
     result = canary.attempt(broker.port, canary.device(pair))
 
     assert result == CanaryResult(
-        "127.0.0.1", CanaryVerdict.REFUSED_BY_TLS, "the server refuses the device certificate: alert: unknown CA"
+        "127.0.0.1",
+        CanaryVerdict.REFUSED_BY_TLS,
+        "the server refuses the device certificate: alert: unknown CA",
+        leaf_sha256=refused_leaf(broker),
     )
 
 
@@ -168,7 +181,10 @@ def test_where_no_device_ca_is_trusted_nobody_gets_in(broker: Listener, canary: 
     result = canary.attempt(broker.port)
 
     assert result == CanaryResult(
-        "127.0.0.1", CanaryVerdict.REFUSED_BY_TLS, "the server refuses the device certificate: alert: unknown CA"
+        "127.0.0.1",
+        CanaryVerdict.REFUSED_BY_TLS,
+        "the server refuses the device certificate: alert: unknown CA",
+        leaf_sha256=refused_leaf(broker),
     )
 
 
@@ -181,6 +197,7 @@ def test_a_server_of_another_ca_is_distrusted(broker: Listener, canary: Canary) 
         "127.0.0.1",
         CanaryVerdict.DISTRUSTED,
         "the canary refuses the server's certificate: unable to get local issuer certificate",
+        leaf_sha256=HALFWAY,
     )
 
 
@@ -190,6 +207,7 @@ def test_a_server_of_another_name_is_distrusted(broker: Listener, canary: Canary
     result = canary.attempt(broker.port, host="mqtt.example.com")
 
     assert (result.verdict, "hostname mismatch" in result.detail) == (CanaryVerdict.DISTRUSTED, True)
+    assert result.leaf_sha256 == HALFWAY
 
 
 def test_a_closed_port_is_unreachable(broker: Listener, canary: Canary) -> None:
@@ -217,10 +235,11 @@ def test_what_is_no_tls_server_is_unreachable(
     assert result == CanaryResult("127.0.0.1", CanaryVerdict.UNREACHABLE, detail)
 
 
-LIKELY = CanaryResult(
+CUT_OFF = CanaryResult(
     "127.0.0.1",
-    CanaryVerdict.REFUSED_BY_TLS,
-    "the server closes the connection without an alert: the device certificate is likely refused",
+    CanaryVerdict.CUT_OFF,
+    "the server closes the connection without an alert: it refuses the device certificate, or it restarts",
+    leaf_sha256=LEAF,
 )
 
 
@@ -230,16 +249,18 @@ def test_a_broker_without_an_answer_is_unreachable(canary: Canary, tmp_path: Pat
     with tls.serving(tls.over_tls(context, tls.drain)) as port:
         result = canary.attempt(port, timeout=FAIR)
 
-    assert result == CanaryResult("127.0.0.1", CanaryVerdict.UNREACHABLE, "no CONNACK: no answer in time")
+    assert result == CanaryResult(
+        "127.0.0.1", CanaryVerdict.UNREACHABLE, "no CONNACK: no answer in time", leaf_sha256=LEAF
+    )
 
 
-def test_a_session_that_is_just_closed_is_likely_refused(canary: Canary, tmp_path: Path) -> None:
+def test_a_session_that_is_just_closed_is_cut_off(canary: Canary, tmp_path: Path) -> None:
     """Some servers let the handshake pass and close before CONNACK, as the service is documented to do."""
     context = tls.context(tmp_path, demand=ssl.CERT_REQUIRED)
     with tls.serving(tls.over_tls(context, tls.close_when_read)) as port:
         result = canary.attempt(port)
 
-    assert result == LIKELY
+    assert result == CUT_OFF
 
 
 def scripted(*answers: bytes) -> tls.Conversation:
@@ -264,7 +285,9 @@ def test_a_refused_subscription_is_no_echo(canary: Canary, tmp_path: Path) -> No
     with tls.serving(tls.over_tls(context, scripted(LOGGED_IN, DENIED))) as port:
         result = canary.attempt(port)
 
-    assert result == CanaryResult("127.0.0.1", CanaryVerdict.NO_ECHO, "logged in, but the subscription was refused", 0)
+    assert result == CanaryResult(
+        "127.0.0.1", CanaryVerdict.NO_ECHO, "logged in, but the subscription was refused", 0, leaf_sha256=LEAF
+    )
 
 
 def test_a_message_that_stays_away_is_no_echo(canary: Canary, tmp_path: Path) -> None:
@@ -274,7 +297,9 @@ def test_a_message_that_stays_away_is_no_echo(canary: Canary, tmp_path: Path) ->
     with tls.serving(tls.over_tls(context, scripted(LOGGED_IN, GRANTED, other))) as port:
         result = canary.attempt(port, timeout=FAIR)
 
-    assert result == CanaryResult("127.0.0.1", CanaryVerdict.NO_ECHO, "logged in, but its message did not come back", 0)
+    assert result == CanaryResult(
+        "127.0.0.1", CanaryVerdict.NO_ECHO, "logged in, but its message did not come back", 0, leaf_sha256=LEAF
+    )
 
 
 @pytest.mark.mosquitto
@@ -331,11 +356,84 @@ def test_files_that_go_meanwhile_do_not_end_a_wait(canary: Canary) -> None:
     assert [first, second] == [ACCEPTED, ACCEPTED]
 
 
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["tls12", "tls13"])
-def test_a_refusal_without_an_alert_is_likely_one(canary: Canary, tmp_path: Path, version: ssl.TLSVersion) -> None:
-    """Where a server just closes, a refused device looks like a restart; only repeated readings tell them apart."""
+VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["tls12", "tls13"])
+
+
+def refused_leaf(broker: Listener) -> str | None:
+    """Return the leaf that a refused session has seen: TLS 1.2 refuses within the handshake."""
+    with socket.create_connection((broker.host, broker.port)) as plain:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        try:
+            with context.wrap_socket(plain):
+                return LEAF
+        except ssl.SSLError:
+            return HALFWAY
+
+
+@VERSIONS
+def test_a_refusal_without_an_alert_is_no_verdict_on_the_device(
+    canary: Canary, tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    """Where a server just closes, a refused device looks like a restart."""
     context = tls.context(tmp_path, demand=ssl.CERT_REQUIRED, version=version)
     with tls.serving_asyncio(context) as port:
         result = canary.attempt(port, canary.device(STRANGERS.device))
 
-    assert result == LIKELY
+    assert result == replace(CUT_OFF, leaf_sha256=HALFWAY if version is ssl.TLSVersion.TLSv1_2 else LEAF)
+
+
+@pytest.mark.parametrize(
+    ("number", "verdict", "detail"),
+    [
+        (40, CanaryVerdict.REFUSED_BY_TLS, "the server refuses the device certificate: alert: handshake failure"),
+        (42, CanaryVerdict.REFUSED_BY_TLS, "the server refuses the device certificate: alert: bad certificate"),
+        (80, CanaryVerdict.UNREACHABLE, "alert: internal error"),
+    ],
+)
+def test_an_alert_that_speaks_of_the_certificate_is_a_refusal(
+    canary: Canary, tmp_path: Path, number: int, verdict: CanaryVerdict, detail: str
+) -> None:
+    """Others say nothing of the device."""
+    context = tls.context(tmp_path, demand=ssl.CERT_REQUIRED, version=ssl.TLSVersion.TLSv1_2)
+    with tls.serving(after_the_flight(context, alert(number))) as port:
+        result = canary.attempt(port)
+
+    assert result == CanaryResult("127.0.0.1", verdict, detail, leaf_sha256=HALFWAY)
+
+
+def test_a_refusal_that_comes_late_is_one(canary: Canary, tmp_path: Path) -> None:
+    """A server of TLS 1.3 may take its time with the device's certificate; the alert counts all the same."""
+    context = tls.context(tmp_path, demand=ssl.CERT_REQUIRED, version=ssl.TLSVersion.TLSv1_3)
+
+    def converse(connection: socket.socket) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        half = context.wrap_bio(incoming, outgoing, server_side=True)
+        incoming.write(connection.recv(16384))
+        with contextlib.suppress(ssl.SSLWantReadError):
+            half.do_handshake()
+        connection.sendall(outgoing.read())
+        incoming.write(connection.recv(16384))
+        time.sleep(0.6)
+        with contextlib.suppress(ssl.SSLError):
+            half.do_handshake()
+        connection.sendall(outgoing.read())
+        tls.drain(connection)
+
+    with tls.serving(converse) as port:
+        result = canary.attempt(port, canary.device(STRANGERS.device))
+
+    assert result == CanaryResult(
+        "127.0.0.1",
+        CanaryVerdict.REFUSED_BY_TLS,
+        "the server refuses the device certificate: alert: unknown CA",
+        leaf_sha256=LEAF,
+    )
+
+
+def test_a_dot_at_the_end_of_the_endpoints_name_is_no_part_of_it(canary: Canary) -> None:
+    """It is neither asked for nor verified."""
+    with sandbox() as broker:
+        start(broker)
+
+        assert canary.attempt(broker.port, host=f"{HOST}.") == ACCEPTED
