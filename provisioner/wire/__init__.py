@@ -1,1 +1,1 @@
-"""The wire: a client without certificate that looks, a real device session, and name resolution."""
+"""The wire: the clients that probe an endpoint, the rehearsal on loopback, and name resolution."""
