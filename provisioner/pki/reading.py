@@ -1,6 +1,7 @@
 """What a certificate says of itself, as a value."""
 
 import hashlib
+from unicodedata import category
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -77,7 +78,7 @@ def leaf_of(certificate: x509.Certificate) -> Leaf:
         subject=name_text(certificate.subject),
         name=_distinguished_name(certificate.subject),
         issuer=name_text(certificate.issuer),
-        dns_names=tuple(names.get_values_for_type(x509.DNSName)),
+        dns_names=tuple(_in_one_line(name) for name in names.get_values_for_type(x509.DNSName)),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         key=_key_name(certificate),
@@ -89,7 +90,20 @@ def leaf_of(certificate: x509.Certificate) -> Leaf:
 
 def name_text(name: x509.Name) -> str:
     """Return a name as RFC 4514 writes it, ``emailAddress`` by its word."""
-    return name.rfc4514_string({NameOID.EMAIL_ADDRESS: "emailAddress"})
+    return _in_one_line(name.rfc4514_string({NameOID.EMAIL_ADDRESS: "emailAddress"}))
+
+
+def _in_one_line(text: str) -> str:
+    r"""Return a text whose control characters are written as RFC 4514 writes bytes, such as ``\0A`` for a newline.
+
+    Whoever makes a certificate chooses what it says: printed as they are, they would forge lines of any output. A text
+    with one is no DNS name, and stays none.
+    """
+    return "".join(item if item.isprintable() or category(item) == "Zs" else _as_bytes(item) for item in text)
+
+
+def _as_bytes(item: str) -> str:
+    return "".join(f"\\{byte:02X}" for byte in item.encode("utf-8", "surrogatepass"))
 
 
 def _distinguished_name(name: x509.Name) -> DistinguishedName | None:
@@ -98,7 +112,7 @@ def _distinguished_name(name: x509.Name) -> DistinguishedName | None:
         field = DN_FIELDS.get(attribute.oid)
         if field is None or field in values or not isinstance(attribute.value, str):
             return None
-        values[field] = attribute.value
+        values[field] = _in_one_line(attribute.value)
     return DistinguishedName(**values)
 
 

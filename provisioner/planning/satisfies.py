@@ -1,6 +1,7 @@
 """Whether a leaf is what a specification asks for, by its own content."""
 
 from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from provisioner.model.certificate import Leaf, Specification
 
@@ -41,11 +42,30 @@ def due(not_after: datetime, renew_before: timedelta, now: datetime) -> str:
     return ""
 
 
-def covers(dns_names: tuple[str, ...], host: str) -> bool:
-    """Tell whether the names cover a host; a wildcard stands for exactly one leftmost label (RFC 9525)."""
+def covers(dns_names: tuple[str, ...], host: str, ip_addresses: tuple[str, ...] = ()) -> bool:
+    """Return whether a certificate's names cover a host, as clients judge it (RFC 9525).
+
+    A wildcard stands for exactly one leftmost label. An IP address is covered by IP addresses alone, and not by a DNS
+    name of the same text (measured: Python and openssl refuse it).
+
+    Args:
+        dns_names: the certificate's DNS names.
+        host: a name, with or without a dot at its end, or an IP address.
+        ip_addresses: the certificate's IP addresses, in canonical text.
+    """
+    address = _address(host)
+    if address is not None:
+        return any(_address(item) == address for item in ip_addresses)
     wanted = host.lower().rstrip(".")
     _, _, parent = wanted.partition(".")
     return any(name.lower() == wanted or (bool(parent) and name.lower() == f"*.{parent}") for name in dns_names)
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
 
 
 def _names(names: tuple[str, ...]) -> str:

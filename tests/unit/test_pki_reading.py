@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from provisioner.errors import UnusableError
-from provisioner.model.certificate import Profile
+from provisioner.model.certificate import DistinguishedName, Profile
 from provisioner.pki import DerCertificateReader
 from provisioner.pki.reading import leaf_of
 from tests.fakes.authorities import CA_TRUE, Extension, Key, as_sm2, make, p256, refusal, usage
@@ -131,3 +131,28 @@ def test_a_subject_with_other_fields_has_no_distinguished_name(tmp_path: Path) -
         ("CN=a,2.5.4.5=1", None, (), False),
         ("CN=b,CN=a", None, (), False),
     ]
+
+
+def test_no_name_forges_lines(tmp_path: Path) -> None:
+    """Control characters in names are written as bytes, so that no output has lines that a certificate chose."""
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Example\r\n\x1b[31m"),
+            x509.NameAttribute(NameOID.COMMON_NAME, "例子\u3000\u2028b\nfake: yes"),
+        ]
+    )
+    names = x509.SubjectAlternativeName([x509.DNSName("a\nmqtt.example.com"), x509.DNSName("mqtt.example.com")])
+    key = p256()
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1)
+        .not_valid_before(START).not_valid_after(START + timedelta(days=1))
+        .add_extension(names, critical=False).sign(key, hashes.SHA256())
+    )  # fmt: skip
+
+    leaf = leaf_of(made)
+
+    common_name, organization = r"例子\u3000\E2\80\A8b\0Afake: yes", r"Example\0D\0A\1B[31m"
+    common_name = common_name.replace(r"\u3000", "\u3000")
+    assert (leaf.subject, leaf.issuer) == (f"CN={common_name},O={organization}",) * 2
+    assert leaf.name == DistinguishedName(organization=organization, common_name=common_name)
+    assert leaf.dns_names == (r"a\0Amqtt.example.com", "mqtt.example.com")

@@ -79,6 +79,25 @@ def test_a_wildcard_stands_for_one_leftmost_label(names: tuple[str, ...], host: 
     assert covers(names, host) is expected
 
 
+@pytest.mark.parametrize(
+    ("names", "addresses", "host", "expected"),
+    [
+        ((), ("192.0.2.1",), "192.0.2.1", True),
+        ((), ("2001:db8::1",), "2001:DB8:0::1", True),
+        ((), ("192.0.2.1",), "192.0.2.2", False),
+        (("192.0.2.1",), (), "192.0.2.1", False),
+        (("*.0.2.1",), (), "192.0.2.1", False),
+        (("mqtt.example.com",), ("192.0.2.1",), "mqtt.example.com", True),
+        ((), ("192.0.2.1",), "mqtt.example.com", False),
+    ],
+)
+def test_an_address_is_covered_by_addresses_alone(
+    names: tuple[str, ...], addresses: tuple[str, ...], host: str, expected: bool
+) -> None:
+    """As Python and openssl judge it (measured): a DNS name of the same text is none."""
+    assert covers(names, host, addresses) is expected
+
+
 @given(st.lists(LABEL, min_size=2, max_size=5))
 def test_a_name_covers_itself_and_its_wildcard_what_is_one_label_deep(labels: list[str]) -> None:
     """Each host is covered by its own name and by the wildcard beside it, and by nothing longer or shorter."""
