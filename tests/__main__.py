@@ -23,7 +23,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run the tests and return the exit code."""
     lacks = _lacks()
     if lacks and os.environ.get("PROVISIONER_TEST_INSTALL") == "1":
-        _say(f"installing {', '.join(program.package for program in lacks)}; no service is started")
+        packages = ", ".join(package for program in lacks for package in program.packages)
+        _say(f"installing {packages}; no service is started")
         failure = install(tuple(lacks))
         if failure:
             _say(failure)

@@ -25,7 +25,7 @@ def install(wanted: Sequence[Program]) -> str:
         return "this is not a Debian system: there is no apt-get"
     if os.geteuid() != 0:
         return "apt-get wants to be run as root"
-    packages = [program.package for program in wanted]
+    packages = [package for program in wanted for package in program.packages]
     with services_forbidden():
         lacking = _run("apt-get", "update", "-q") or _run(
             "apt-get", "install", "-q", "-y", "-o", "DPkg::Lock::Timeout=120", "--no-install-recommends", *packages

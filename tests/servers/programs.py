@@ -8,7 +8,10 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from tests.servers.nginx_build import lacks_stream
 
 # Debian puts servers where the search path of ordinary users does not lead.
 _MORE_PLACES = ("/usr/local/sbin", "/usr/sbin", "/sbin")
@@ -21,20 +24,24 @@ class Program:
     Attributes:
         name: the executable; tests that want it carry its marker.
         purpose: what the tests do with it.
-        package: the Debian package that has it.
+        packages: the Debian packages that have it and what it cannot do without.
         asked: the arguments with which it prints its version.
         version: finds the major version in what it prints, as the first group.
         least: the lowest major version that will do.
-        service: Debian's name of the service that comes with the package, None when none does.
+        service: Debian's name of the service that comes with the packages, None when none does.
+        mark: the marker, where it is not the name.
+        lacks_part: returns why a program that prints this cannot do what the tests want, an empty text when it can.
     """
 
     name: str
     purpose: str
-    package: str
+    packages: tuple[str, ...]
     asked: tuple[str, ...]
     version: str
     least: int
     service: str | None = None
+    mark: str | None = None
+    lacks_part: Callable[[str], str] | None = None
 
     def lack(self) -> str:
         """Return why the program can't be used, an empty text when it can."""
@@ -46,32 +53,70 @@ class Program:
         found = re.search(self.version, said)
         if found is None:
             return f"{path} is another program or can't be run"
-        return "" if int(found[1]) >= self.least else f"{path} is version {found[1]}, wanted is {self.least} or later"
+        if int(found[1]) < self.least:
+            return f"{path} is version {found[1]}, wanted is {self.least} or later"
+        return self.lacks_part(said) if self.lacks_part else ""
 
     @property
     def marker(self) -> str:
         """The marker of tests that want it."""
-        return self.name.replace("-", "_")
+        return self.mark or self.name.replace("-", "_")
 
     def advice(self) -> str:
         """Return how to get it."""
-        return f"apt-get install {self.package}, or set PROVISIONER_TEST_INSTALL=1"
+        return f"apt-get install {' '.join(self.packages)}, or set PROVISIONER_TEST_INSTALL=1"
 
 
 PROGRAMS = (
     Program(
         name="mosquitto",
         purpose="the probe, the canary and whole runs against a broker that is not ours",
-        package="mosquitto",
+        packages=("mosquitto",),
         asked=("-h",),
         version=r"mosquitto version (\d+)",
         least=2,
         service="mosquitto",
     ),
     Program(
+        name="mosquitto_pub",
+        purpose="a device that is not ours, with and without a certificate",
+        packages=("mosquitto-clients",),
+        asked=("--help",),
+        version=r"mosquitto_pub version (\d+)",
+        least=2,
+    ),
+    Program(
+        name="nginx",
+        purpose="a balancer and a TLS terminator before brokers",
+        packages=("nginx", "libnginx-mod-stream"),
+        asked=("-V",),
+        version=r"nginx/(\d+)",
+        least=1,
+        service="nginx",
+        lacks_part=lacks_stream,
+    ),
+    Program(
+        name="haproxy",
+        purpose="a balancer and a TLS terminator before brokers, other than nginx",
+        packages=("haproxy",),
+        asked=("-v",),
+        version=r"HA-?Proxy version (\d+)",
+        least=2,
+        service="haproxy",
+    ),
+    Program(
+        name="gnutls-serv",
+        purpose="a TLS server that is not of OpenSSL's family",
+        packages=("gnutls-bin",),
+        asked=("--version",),
+        version=r"gnutls-serv (\d+)",
+        least=3,
+        mark="gnutls",
+    ),
+    Program(
         name="openssl",
         purpose="the guide's recipe, a verifier and TLS servers that are not Python's",
-        package="openssl",
+        packages=("openssl",),
         asked=("version",),
         version=r"OpenSSL (\d+)",
         least=3,
@@ -79,7 +124,7 @@ PROGRAMS = (
     Program(
         name="systemd-analyze",
         purpose="what systemd says of the units in config/",
-        package="systemd",
+        packages=("systemd",),
         asked=("--version",),
         version=r"systemd (\d+)",
         least=252,
@@ -87,7 +132,7 @@ PROGRAMS = (
     Program(
         name="curl",
         purpose="the README's lines for trying every command by hand",
-        package="curl",
+        packages=("curl",),
         asked=("--version",),
         version=r"curl (\d+)",
         least=7,
@@ -95,7 +140,7 @@ PROGRAMS = (
     Program(
         name="prlimit",
         purpose="a disk that takes no more",
-        package="util-linux",
+        packages=("util-linux",),
         asked=("--version",),
         version=r"util-linux (\d+)",
         least=2,
@@ -103,7 +148,7 @@ PROGRAMS = (
     Program(
         name="setpriv",
         purpose="files that even root may not read or write",
-        package="util-linux",
+        packages=("util-linux",),
         asked=("--version",),
         version=r"util-linux (\d+)",
         least=2,
@@ -118,5 +163,5 @@ def find(executable: str) -> str | None:
 
 
 def nothing_left_out() -> bool:
-    """Tell whether a missing program is a failure, as it is wherever ``CI`` is set."""
+    """Return whether a missing program is a failure, as it is wherever ``CI`` is set."""
     return os.environ.get("CI", "") not in {"", "0", "false"}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.debian import services_forbidden
+from tests.servers.nginx_build import lacks_stream
 from tests.servers.programs import PROGRAMS, Program
 
 
@@ -17,7 +18,7 @@ def program(folder: Path, script: str | None) -> Program:
     if script is not None:
         path.write_text(f"#!/bin/sh\n{script}\n", encoding="ascii")
         path.chmod(0o755)
-    return Program(str(path), "tests", "wanted", ("version",), r"Wanted (\d+)", 3)
+    return Program(str(path), "tests", ("wanted",), ("version",), r"Wanted (\d+)", 3)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,32 @@ def program(folder: Path, script: str | None) -> Program:
 def test_a_program_is_the_right_one_or_it_is_said_why_not(script: str | None, expected: str, tmp_path: Path) -> None:
     """Version and kind are looked at, and not only whether there is something of that name."""
     assert program(tmp_path, script).lack() == expected.format(path=tmp_path / "wanted")
+
+
+BUILD = "nginx version: nginx/1.22.1\nconfigure arguments: "
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("--with-stream --with-stream_ssl_module", ""),
+        ("--with-stream_ssl_module", "it was built without --with-stream"),
+        ("--with-stream --with-http_ssl_module", "it was built without --with-stream_ssl_module"),
+        (
+            "--modules-path={folder} --with-stream_ssl_module --with-stream=dynamic",
+            "its stream module is not installed: {folder}/ngx_stream_module.so is missing",
+        ),
+    ],
+)
+def test_an_nginx_without_its_stream_module_will_not_do(arguments: str, expected: str, tmp_path: Path) -> None:
+    """The module is in the executable or in a file, which Debian has in a package of its own."""
+    build = BUILD + arguments.format(folder=tmp_path)
+    lacks = [lacks_stream(build)]
+    (tmp_path / "ngx_stream_module.so").touch()
+    lacks.append(lacks_stream(build))
+
+    without_file = expected.format(folder=tmp_path)
+    assert lacks == [without_file, "" if without_file.endswith("missing") else without_file]
 
 
 def test_every_program_has_a_marker(pytestconfig: pytest.Config) -> None:
