@@ -3,20 +3,23 @@
 import getpass
 import re
 import shutil
-import socket
 import subprocess
-import sys
 import tempfile
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.servers.programs import find
+from tests.servers.ports import Reserve
+from tests.servers.process import ServerProcess, found
 
-_OPENS_WITHIN = 30.0
-_STOPS_WITHIN = 10.0
-_RESERVES_WHILE_LISTENING = sys.platform == "linux"
+_ONLY_TLS_1_2 = """openssl_conf = all
+[all]
+ssl_conf = ssl
+[ssl]
+system_default = versions
+[versions]
+MaxProtocol = TLSv1.2
+"""
 
 
 class MosquittoListener:
@@ -29,31 +32,37 @@ class MosquittoListener:
     Args:
         logins: passwords by user name; with none everybody may log in.
         lowest: the lowest version of TLS that it speaks, ``"1.2"`` or ``"1.3"``.
+        highest: the highest one.
         more: further lines of its configuration.
     """
 
     def __init__(
-        self, logins: Mapping[str, str] | None = None, *, lowest: str = "1.2", more: Sequence[str] = ()
+        self,
+        logins: Mapping[str, str] | None = None,
+        *,
+        lowest: str = "1.2",
+        highest: str = "1.3",
+        more: Sequence[str] = (),
     ) -> None:
         self._logins = dict(logins or {})
         self._lowest = lowest
+        self._highest = highest
         self._more = tuple(more)
         self._changing = threading.Lock()
         self._folder = Path(tempfile.mkdtemp(prefix="mosquitto-"))
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ServerProcess | None = None
         self._closed = False
-        self._reserve: socket.socket | None = _bound(("127.0.0.1", 0))
-        self._address: tuple[str, int] = self._reserve.getsockname()
+        self._reserve = Reserve()
 
     @property
     def host(self) -> str:
         """The address it serves on."""
-        return self._address[0]
+        return self._reserve.address[0]
 
     @property
     def port(self) -> int:
         """The port, chosen once; it stays the same over stop and start."""
-        return self._address[1]
+        return self._reserve.port
 
     def start(
         self,
@@ -86,7 +95,7 @@ class MosquittoListener:
         with self._changing:
             self._stop()
             self._closed = True
-            self._release()
+            self._reserve.release()
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _serving(self) -> list[str]:
@@ -104,7 +113,7 @@ class MosquittoListener:
         if not self._logins:
             return ["allow_anonymous true"]
         path = self._write("logins", "".join(f"{user}:{password}\n" for user, password in self._logins.items()))
-        subprocess.run([_found("mosquitto_passwd"), "-U", path], check=True, capture_output=True)
+        subprocess.run([found("mosquitto_passwd"), "-U", path], check=True, capture_output=True)
         return ["allow_anonymous false", f"password_file {path}"]
 
     def _demanding(self, *, any_ca: bool) -> list[str]:
@@ -115,61 +124,31 @@ class MosquittoListener:
         return ["require_certificate true", f"capath {nobody}"]
 
     def _run(self, configuration: Path) -> None:
-        if not _RESERVES_WHILE_LISTENING:
-            self._release()
-        with (self._folder / "log").open("wb") as log:
-            command = [_found("mosquitto"), "-c", str(configuration)]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._reserve.lend()
+        command = ["mosquitto", "-c", str(configuration)]
+        self._process = process = ServerProcess(command, self._folder / "log", self._environment())
         try:
-            self._await_open(self._process)
+            # Its port opens before it reads certificate and key, so that a connection would prove nothing.
+            process.await_ready(lambda: re.search(r"mosquitto version \S+ running", process.said()) is not None)
         except Exception:
             self._stop()
             raise
 
-    def _await_open(self, process: subprocess.Popen[bytes]) -> None:
-        # Its port opens before it reads certificate and key, so that a connection would prove nothing.
-        log, end = "", time.monotonic() + _OPENS_WITHIN
-        while not re.search(r"mosquitto version \S+ running", log):
-            over = process.poll() is not None or time.monotonic() > end
-            log = (self._folder / "log").read_text(encoding="utf-8", errors="replace")
-            if over:
-                raise ValueError(f"mosquitto on port {self.port} can't serve this: {log}")
-            time.sleep(0.01)
+    def _environment(self) -> Mapping[str, str]:
+        if self._highest == "1.3":
+            return {}
+        # It has no setting of its own for the highest version; its library reads one from a file.
+        path = self._write("openssl.cnf", _ONLY_TLS_1_2)
+        return {"OPENSSL_CONF": str(path)}
 
     def _stop(self) -> None:
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(_STOPS_WITHIN)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
-        if self._reserve is None:
-            self._reserve = _bound(self._address)
-
-    def _release(self) -> None:
-        if self._reserve is not None:
-            self._reserve.close()
-            self._reserve = None
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+            self._reserve.take_back()
 
     def _write(self, name: str, text: str) -> Path:
         path = self._folder / name
         path.touch(0o600)
         path.write_text(text, encoding="utf-8")
         return path
-
-
-def _found(executable: str) -> str:
-    path = find(executable)
-    assert path is not None, f"{executable} is not here; a test that wants it carries the marker mosquitto"
-    return path
-
-
-def _bound(address: tuple[str, int]) -> socket.socket:
-    """Return a socket that holds the port and refuses connections until somebody listens there."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(address)
-    return sock

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from provisioner.sandbox.listener import ThreadedListener
+from tests.servers.ports import bound
 
 _ALERT = 21
 _HEAD = 5
@@ -26,7 +27,7 @@ class SilentListener:
     def __init__(self, broker_address: tuple[str, int]) -> None:
         self._inner = ThreadedListener(broker_address, tls_versions=("1.2",))
         self._listening: socket.socket | None = None
-        self._reserve: socket.socket | None = _bound(("127.0.0.1", 0))
+        self._reserve: socket.socket | None = bound(("127.0.0.1", 0))
         self._address: tuple[str, int] = self._reserve.getsockname()
         self._sockets: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -70,7 +71,7 @@ class SilentListener:
             for one in self._sockets:
                 _end(one)
             self._sockets.clear()
-        self._reserve = _bound(self._address)
+        self._reserve = bound(self._address)
 
     def close(self) -> None:
         """Stop and give the port back, for good."""
@@ -122,11 +123,3 @@ def _end(one: socket.socket) -> None:
     with contextlib.suppress(OSError):
         one.shutdown(socket.SHUT_RDWR)
     one.close()
-
-
-def _bound(address: tuple[str, int]) -> socket.socket:
-    """Return a socket that holds the port and refuses connections until it listens."""
-    made = socket.socket()
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    made.bind(address)
-    return made
