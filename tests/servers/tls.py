@@ -95,8 +95,8 @@ def over_tls(context: ssl.SSLContext, speak: Conversation = mqtt) -> Conversatio
 
 
 @contextlib.contextmanager
-def serving(converse: Conversation) -> Iterator[int]:
-    """Serve one client after the other in a thread."""
+def serving(converse: Conversation, *, at_once: bool = False) -> Iterator[int]:
+    """Serve one client after the other in a thread, or with ``at_once`` each in a thread of its own."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -105,7 +105,11 @@ def serving(converse: Conversation) -> Iterator[int]:
             with contextlib.suppress(OSError):  # what becomes of the client is what the client tells
                 converse(connection)
 
-    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
+    class AtOnce(socketserver.ThreadingTCPServer):
+        daemon_threads = True  # a client that stays is not waited for
+        request_queue_size = 64
+
+    with (AtOnce if at_once else socketserver.TCPServer)(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
