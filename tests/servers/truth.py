@@ -8,6 +8,7 @@ import re
 import ssl
 import subprocess
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -84,13 +85,48 @@ def served(port: int, n: int) -> Counter[Served]:
 
 def serves(port: int, options: Sequence[str] = ()) -> Served:
     """Return what one connection of ``openssl s_client`` met."""
-    command = [found("openssl"), "s_client", "-connect", f"{HOST}:{port}", "-servername", NAME, "-msg", *options]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_WITHIN, check=False)
-    said = done.stdout.decode("utf-8", errors="replace")
+    said = _s_client(port, *options)
     leaf = _LEAF.search(said)
     if leaf is None:
         return Served(None, None)
     return Served(fingerprint(leaf[0]), "CertificateRequest" in said)
+
+
+def alert(port: int, options: Sequence[str] = ()) -> str:
+    """Return the fatal alert of a server that refuses a client without certificate, an empty text if it just closes.
+
+    It waits for the end of the connection, and so is of no use where clients are let in.
+    """
+    fatal = re.search(r"<<< .*Alert .*fatal (\w+)", _s_client(port, "-ign_eof", *options))
+    return fatal[1] if fatal else ""
+
+
+def answer(port: int, packet: bytes) -> bytes:
+    """Return the first byte that a server answers to a packet, none if it closes before."""
+    command = [*_s_client_command(port), "-quiet"]  # which takes no byte of the packet for a command, and waits
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        timer = threading.Timer(_WITHIN, process.kill)
+        timer.start()
+        try:
+            process.stdin.write(packet)
+            process.stdin.flush()
+            return process.stdout.read(1)
+        finally:
+            timer.cancel()
+            process.kill()
+
+
+def _s_client_command(port: int) -> list[str]:
+    return [found("openssl"), "s_client", "-connect", f"{HOST}:{port}", "-servername", NAME]
+
+
+def _s_client(port: int, *options: str) -> str:
+    command = [*_s_client_command(port), "-msg", *options]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_WITHIN, check=False)
+    return done.stdout.decode("utf-8", errors="replace")
 
 
 def fingerprint(pem: str) -> str:
