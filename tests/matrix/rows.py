@@ -85,7 +85,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
         Row("optional", Broker.ACCEPTS, LET_IN),
         Row("optional", Broker.REFUSES, LET_IN),
         Row("optional", Broker.DROPS, NOT_SHOWN),
-        # It tries the broker again after a second, by when CONNECT was sent.
+        # It tries the broker again for three seconds, by when CONNECT was sent.
         Row("optional", Broker.DEAD, NOT_SHOWN),
         Row(f"optional {_IGNORING}", Broker.ACCEPTS, LET_IN),
         Row("required", Broker.ACCEPTS, ALERT),

@@ -49,8 +49,8 @@ class HAProxy(Front):
             backends, method, ending = service.backends, service.method, ""
         else:
             backends, method, ending = (Backend(service.broker_port),), Method.ROUND_ROBIN, self._ending_tls(service)
-        # A single backend is tried again after a second, once, by when a probe has sent its CONNECT.
-        retries = f"retries {max(1, len(backends) - 1)}"
+        # Its own choice is 3, a second apart for a single backend; among many each has to be tried at once.
+        retries = f"retries {max(3, len(backends) - 1)}"
         servers = [f"server backend{number} {_server(backend)}" for number, backend in enumerate(backends)]
         return [
             f"listen service{index}",
