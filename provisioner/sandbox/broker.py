@@ -65,7 +65,7 @@ class AmqttBroker:
     """A broker that can be started and stopped; after a stop it comes back on the same port, empty.
 
     Args:
-        login: who may log in; the others get a refusing CONNACK.
+        login: who may log in; the others get a refusing CONNACK, or are cut off, as the address has it that they use.
         host: the IPv4 loopback address it listens on.
         connect_within: how long a client may take for its CONNECT.
     """
@@ -76,6 +76,7 @@ class AmqttBroker:
         self._login = login
         self._connect_within = connect_within
         self._bind_to = (host, 0)
+        self._silent = (host, 0)
         self._thread: threading.Thread | None = None
         self._shut: Callable[[], object] = lambda: None
         self._online: set[tuple[str, str]] = set()
@@ -90,6 +91,17 @@ class AmqttBroker:
         if not self._bind_to[1]:
             raise RuntimeError("the broker has no port before its first start")
         return self._bind_to
+
+    @property
+    def silent_address(self) -> tuple[str, int]:
+        """Host and port of a second listener, which cuts off a client with a bad login and sends it no CONNACK.
+
+        Raises:
+            RuntimeError: it was never started.
+        """
+        if not self._silent[1]:
+            raise RuntimeError("the broker has no port before its first start")
+        return self._silent
 
     def online(self, username_end: str) -> frozenset[str]:
         """Return the client ids of the sessions whose user name ends so."""
@@ -129,18 +141,23 @@ class AmqttBroker:
         broker = Broker(BrokerConfig(**_CONFIG))
         await broker.start()
         door = _Door(broker, self._login, self._connect_within, self._online)
-        server = await asyncio.start_server(door.admit, sock=self._bind())
+        plain, silent = self._bind()
+        servers = [
+            await asyncio.start_server(door.admit, sock=plain),
+            await asyncio.start_server(partial(door.admit, silent=True), sock=silent),
+        ]
         ready.set_result(partial(loop.call_soon_threadsafe, stopping.set))
         await stopping.wait()
-        server.close()
+        for server in servers:
+            server.close()
         await door.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(broker.shutdown(), _LEAVE_WITHIN)
 
-    def _bind(self) -> socket.socket:
-        sock = socket.create_server(self._bind_to)
-        self._bind_to = sock.getsockname()
-        return sock
+    def _bind(self) -> tuple[socket.socket, socket.socket]:
+        plain, silent = socket.create_server(self._bind_to), socket.create_server(self._silent)
+        self._bind_to, self._silent = plain.getsockname(), silent.getsockname()
+        return plain, silent
 
 
 class _Door:
@@ -154,13 +171,13 @@ class _Door:
         self._visits: dict[asyncio.Task[object], asyncio.StreamWriter] = {}
         self._holders: dict[str, asyncio.Task[object]] = {}
 
-    async def admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one client until it is gone."""
+    async def admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, silent: bool = False) -> None:
+        """Serve one client until it is gone; ``silent`` sends no refusing CONNACK."""
         visit = asyncio.current_task()
         assert visit is not None
         self._visits[visit] = writer
         try:
-            await self._serve(visit, reader, writer)
+            await self._serve(visit, reader, writer, silent=silent)
         except Exception as error:  # noqa: BLE001  amqtt lets exceptions of every kind through on malformed packets
             _log.debug("client dropped: %s", type(error).__name__)
         finally:
@@ -176,11 +193,18 @@ class _Door:
             await asyncio.wait(visits, timeout=_LEAVE_WITHIN)
 
     async def _serve(
-        self, visit: asyncio.Task[object], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        visit: asyncio.Task[object],
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        silent: bool,
     ) -> None:
         raw, connect = await asyncio.wait_for(_read_connect(reader), self._connect_within.total_seconds())
         client_id = "" if connect.payload.client_id_is_random else connect.client_id
         refusal = self._refusal(connect, client_id)
+        if refusal is not None and silent:
+            return
         if refusal is not None:
             writer.write(ConnackPacket.build(0, refusal).to_bytes())
             await writer.drain()

@@ -17,82 +17,21 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
+from provisioner.sandbox.pipe import BLOCKED, CHUNK, MOVES_PER_TURN, Pipe, events, watch
+
 _log = logging.getLogger(__name__)
 
-_CHUNK: Final = 16 * 1024  # a whole TLS record: none of it stays where the selector doesn't see it
-_HELD_AT_MOST: Final = 64 * 1024
-_MOVES_PER_TURN: Final = 16
 _LINGER: Final = timedelta(seconds=1)
-_BLOCKED: Final = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _UNDER_WAY: Final = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
 _READ: Final = selectors.EVENT_READ
 _WRITE: Final = selectors.EVENT_WRITE
-
-
-class Pipe:
-    """Bytes on their way in one direction; what the sink doesn't take yet is held, and the source waits.
-
-    Attributes:
-        ended: the source has no more.
-        broken: the sink takes no more.
-    """
-
-    def __init__(self, source: socket.socket, sink: socket.socket) -> None:
-        self._source = source
-        self._sink = sink
-        self._held = bytearray()
-        self.ended = False
-        self.broken = False
-
-    @property
-    def wants_read(self) -> bool:
-        """There is room for more from the source."""
-        return not self.ended and not self.broken and len(self._held) < _HELD_AT_MOST
-
-    @property
-    def wants_write(self) -> bool:
-        """Something is held for the sink."""
-        return bool(self._held)
-
-    @property
-    def drained(self) -> bool:
-        """The source has ended and the sink has everything."""
-        return self.ended and not self._held
-
-    def move(self) -> bool:
-        """Read once and write once, as far as that is possible now; tell whether anything moved."""
-        filled = self.wants_read and self._fill()
-        flushed = self.wants_write and self._flush()
-        return filled or flushed
-
-    def _fill(self) -> bool:
-        try:
-            data = self._source.recv(_CHUNK)
-        except _BLOCKED:
-            return False
-        except ConnectionError:
-            data = b""
-        self.ended = not data
-        self._held += data
-        return not self.ended
-
-    def _flush(self) -> bool:
-        try:
-            sent = self._sink.send(bytes(self._held[:_CHUNK]))
-        except _BLOCKED:
-            return False
-        except ConnectionError:
-            self.broken = True
-            self._held.clear()
-            return False
-        del self._held[:sent]
-        return True
 
 
 class Phase(enum.Enum):
     """Where a connection stands; it goes forward only."""
 
     HANDSHAKE = enum.auto()
+    ALONE = enum.auto()
     RELAY = enum.auto()
     LINGER = enum.auto()
     CLOSED = enum.auto()
@@ -105,7 +44,8 @@ class Connection:
 
         HANDSHAKE --done--> RELAY --the broker closed--> LINGER --the client closed, or a second--> CLOSED
             |                 `-----the client closed-------------------------------------------->
-            |-----refused--------------------------------> LINGER
+            |-----no broker--> ALONE --the client spoke--> LINGER
+            |-----refused, or not admitted--------------> LINGER
             `-----too slow----------------------------------------------------------------------->
 
     Lingering reads and forgets until the client closes: closing a socket with unread bytes resets the connection, and
@@ -113,9 +53,10 @@ class Connection:
 
     Args:
         client: the accepted socket, wrapped for TLS, not blocking, handshake not begun.
-        broker_address: host and port of the plain broker.
+        broker_address: host and port of the plain broker; with none the client is dropped at its first bytes.
         selector: where the connection waits for its sockets; ``step`` is the data of its keys.
-        handshake_within: how long the client may take for its handshake.
+        handshake_within: how long the client may take for its handshake, and then for its first bytes without a broker.
+        admit: tells whether a client with this certificate (DER) may stay; everybody may when there is none.
 
     Attributes:
         phase: where it stands.
@@ -125,24 +66,32 @@ class Connection:
     def __init__(
         self,
         client: ssl.SSLSocket,
-        broker_address: tuple[str, int],
+        broker_address: tuple[str, int] | None,
         selector: selectors.BaseSelector,
         handshake_within: timedelta,
+        admit: Callable[[bytes], bool] | None = None,
     ) -> None:
         self._client = client
         self._broker_address = broker_address
+        self._admit = admit
         self._broker = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._up = Pipe(self._client, self._broker)
         self._down = Pipe(self._broker, self._client)
         self._selector = selector
         self._steps: dict[Phase, Callable[[], None]] = {
             Phase.HANDSHAKE: self._handshake,
+            Phase.ALONE: self._alone,
             Phase.RELAY: self._relay,
             Phase.LINGER: self._linger,
         }
         self.phase = Phase.HANDSHAKE
         self.deadline: float | None = time.monotonic() + handshake_within.total_seconds()
         self._watch(self._client, _READ)
+
+    @property
+    def closed(self) -> bool:
+        """It is over."""
+        return self.phase is Phase.CLOSED
 
     def step(self) -> None:
         """Make the progress that is possible now; a closed connection makes none."""
@@ -178,21 +127,37 @@ class Connection:
             _log.debug("handshake ended: %s", getattr(error, "reason", None) or type(error).__name__)
             self._begin_linger()
         else:
-            self._begin_relay()
+            self._begin()
 
-    def _begin_relay(self) -> None:
+    def _begin(self) -> None:
+        certificate = self._client.getpeercert(binary_form=True)
+        if self._admit is not None and certificate is not None and not self._admit(certificate):
+            self._begin_linger()
+        elif self._broker_address is None:
+            self.phase = Phase.ALONE
+            self._watch(self._client, _READ)
+            self._alone()  # the first bytes may have come with the end of the handshake
+        else:
+            self._begin_relay(self._broker_address)
+
+    def _alone(self) -> None:
+        with contextlib.suppress(*BLOCKED):
+            self._client.recv(CHUNK)
+            self._begin_linger()
+
+    def _begin_relay(self, broker_address: tuple[str, int]) -> None:
         self.phase = Phase.RELAY
         self.deadline = None
         self._watch(self._client, 0)
         self._broker.settimeout(0)
         self._broker.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._broker.connect_ex(self._broker_address) in _UNDER_WAY:
+        if self._broker.connect_ex(broker_address) in _UNDER_WAY:
             self._watch(self._broker, _WRITE)  # should it fail, the first read tells
         else:
             self._end_session()
 
     def _relay(self) -> None:
-        for _ in range(_MOVES_PER_TURN):
+        for _ in range(MOVES_PER_TURN):
             if not any([self._down.move(), self._up.move()]):
                 break
         self._wait_or_end()
@@ -203,8 +168,8 @@ class Connection:
         elif self._down.drained:
             self._end_session()
         else:
-            self._watch(self._client, _events(read=self._up.wants_read, write=self._down.wants_write))
-            self._watch(self._broker, _events(read=self._down.wants_read, write=self._up.wants_write))
+            self._watch(self._client, events(read=self._up.wants_read, write=self._down.wants_write))
+            self._watch(self._broker, events(read=self._down.wants_read, write=self._up.wants_write))
 
     def _end_session(self) -> None:
         with contextlib.suppress(OSError):  # it sends close_notify, then asks for the client's, which isn't waited for
@@ -220,23 +185,11 @@ class Connection:
         self._watch(self._client, _READ)
 
     def _linger(self) -> None:
-        with contextlib.suppress(*_BLOCKED):
-            for _ in range(_MOVES_PER_TURN):
-                if not self._client.recv(_CHUNK):
+        with contextlib.suppress(*BLOCKED):
+            for _ in range(MOVES_PER_TURN):
+                if not self._client.recv(CHUNK):
                     self.close()
                     break
 
-    def _watch(self, sock: socket.socket, events: int) -> None:
-        if sock.fileno() < 0:
-            return
-        known = sock in self._selector.get_map()
-        if known and events:
-            self._selector.modify(sock, events, self.step)
-        elif known:
-            self._selector.unregister(sock)
-        elif events:
-            self._selector.register(sock, events, self.step)
-
-
-def _events(*, read: bool, write: bool) -> int:
-    return (_READ if read else 0) | (_WRITE if write else 0)
+    def _watch(self, sock: socket.socket, wanted: int) -> None:
+        watch(self._selector, sock, wanted, self.step)

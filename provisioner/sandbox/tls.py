@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+_CERTIFICATE: Final = 11  # the handshake message
 _VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
@@ -63,6 +64,36 @@ def demand_client_certificate(context: ssl.SSLContext, device_cas_pem: Sequence[
             context.load_verify_locations(cadata=pem)
         except (ssl.SSLError, TypeError, ValueError):
             raise ValueError("a device CA can't be read as a certificate in PEM") from None
+
+
+def take_any_certificate(context: ssl.SSLContext) -> None:
+    """Let a context that demands client certificates take any that a client proves to hold, self-signed ones too.
+
+    Python's ssl can't leave the verification out. But OpenSSL shows each message before it judges it, so the
+    certificate that a client has just sent is trusted as its own anchor in time; its purpose and dates still count.
+    """
+
+    def learn(client: ssl.SSLSocket, direction: str, _: object, __: object, kind: object, data: bytes) -> None:
+        if direction == "read" and kind == _CERTIFICATE:
+            for der in _listed(data):
+                with contextlib.suppress(ssl.SSLError, ValueError):
+                    client.context.load_verify_locations(cadata=der)  # which SNI may have chosen
+
+    # Private, and the only way: it is in every Python since 3.8.
+    context._msg_callback = learn  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def _listed(message: bytes) -> Iterator[bytes]:
+    """Return the certificates (DER) of a handshake message that lists some, whichever TLS version it is of.
+
+    In each version an entry begins with a length of three bytes; what stands between two certificates of TLS 1.3 is
+    passed over by looking for what can be one.
+    """
+    at = message.find(b"\x30\x82")
+    while at >= 0:
+        length = 4 + int.from_bytes(message[at + 2 : at + 4])
+        yield message[at : at + length]
+        at = message.find(b"\x30\x82", at + length)
 
 
 def _no_passphrase() -> str:

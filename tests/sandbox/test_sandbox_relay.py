@@ -14,7 +14,7 @@ import pytest
 
 from provisioner.sandbox.broker import AmqttBroker
 from provisioner.sandbox.listener import ThreadedListener
-from provisioner.sandbox.relay import Pipe
+from provisioner.sandbox.pipe import Pipe
 from tests.sandbox.tls_client import (
     CONNECT,
     CUT_OFF,

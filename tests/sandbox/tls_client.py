@@ -10,7 +10,7 @@ from pathlib import Path
 
 from provisioner.sandbox.broker import signature_password
 from provisioner.sandbox.certificates import KeyPair, SandboxCertificates
-from provisioner.sandbox.listener import ThreadedListener
+from provisioner.sandbox.endpoint import Listener
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 CONNECT = bytes.fromhex("101000044d5154540402003c000474657374")
@@ -35,7 +35,7 @@ def login(username: str | None, password: str | None, client_id: str) -> bool:
 
 
 def start(
-    listener: ThreadedListener,
+    listener: Listener,
     *,
     mutual: bool = False,
     pair: KeyPair = CERTIFICATES.server,
@@ -74,7 +74,7 @@ class Client:
         return context
 
     @contextlib.contextmanager
-    def connected(self, listener: ThreadedListener) -> Iterator[ssl.SSLSocket]:
+    def connected(self, listener: Listener) -> Iterator[ssl.SSLSocket]:
         """Connect and shake hands."""
         address = (listener.host, listener.port)
         with (
@@ -86,7 +86,7 @@ class Client:
             yield secured
 
     @contextlib.contextmanager
-    def logged_in(self, listener: ThreadedListener) -> Iterator[ssl.SSLSocket]:
+    def logged_in(self, listener: Listener) -> Iterator[ssl.SSLSocket]:
         """Connect, shake hands and log in."""
         password = signature_password(SECRET, "GID_a@@@b")
         fields = b"".join(len(text).to_bytes(2, "big") + text.encode() for text in ("GID_a@@@b", USER, password))
@@ -96,7 +96,7 @@ class Client:
             assert secured.recv(4) == ACCEPTED_LOGIN
             yield secured
 
-    def outcome(self, listener: ThreadedListener) -> bytes | str:
+    def outcome(self, listener: Listener) -> bytes | str:
         """Return the answer to a CONNECT without login, or why there was none."""
         try:
             with self.connected(listener) as secured:
