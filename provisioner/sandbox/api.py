@@ -101,7 +101,10 @@ class Api:
         return 404, {"error": "there are /faults, /instances and /calls"}
 
     def arm(self, body: bytes) -> tuple[int, object]:
-        """Arm a fault as JSON asks: ``{"fault": "dead", "instance": "mqtt-..."}`` or with ``"action"``."""
+        """Arm a fault as JSON asks: ``{"fault": "dead", "instance": "mqtt-..."}`` or with ``"action"``.
+
+        ``"times"`` and ``"seconds"`` may stand beside; see ``Faults.arm``.
+        """
         try:
             asked = json.loads(body)
             self.faults.arm(
@@ -109,6 +112,7 @@ class Api:
                 instance_id=asked.get("instance"),
                 action=asked.get("action"),
                 times=int(asked.get("times", 1)),
+                seconds=None if asked.get("seconds") is None else float(asked["seconds"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             return 400, {"error": f"{type(error).__name__}: {error}"}

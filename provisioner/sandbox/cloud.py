@@ -1,5 +1,6 @@
 """The sandbox as a whole: one account, its instances with their endpoints, one broker, one API."""
 
+import random
 import secrets
 import threading
 from functools import partial
@@ -8,14 +9,18 @@ from types import TracebackType
 from typing import Self
 
 from provisioner.sandbox.api import Api, RecordedCall, serve
+from provisioner.sandbox.balance import chooser
+from provisioner.sandbox.balancer import BalancedListener
 from provisioner.sandbox.broker import AmqttBroker, signature_password
 from provisioner.sandbox.certificates import SandboxCertificates
 from provisioner.sandbox.device_cas import DeviceCAs
+from provisioner.sandbox.endpoint import Listener
 from provisioner.sandbox.faults import Faults
 from provisioner.sandbox.hosting import HostingService
 from provisioner.sandbox.listener import ThreadedListener
-from provisioner.sandbox.machine import Machine, Serving
+from provisioner.sandbox.machine import Machine
 from provisioner.sandbox.mqtt_service import MqttService
+from provisioner.sandbox.serving import Serving
 from provisioner.sandbox.settings import SandboxInstance, SandboxSettings
 from provisioner.sandbox.signature import Verifier
 
@@ -45,9 +50,8 @@ class Sandbox:
         self._broker.start()
         server = self.certificates.server
         stand_in = Serving(mutual=False, chain_pem=server.chain_pem, key_pem=server.private_key_pem)
-        make = self.settings.listener or ThreadedListener
         for item in self.settings.instances:
-            machine = Machine(item, make(self._broker.address), stand_in, partial(self.device_cas.active, item.id))
+            machine = Machine(item, self._listener(item), stand_in, partial(self.device_cas.active, item.id))
             machine.start()
             self._machines[item.id] = machine
         mqtt = MqttService(
@@ -125,14 +129,15 @@ class Sandbox:
         expected = signature_password(self.access_key_secret, client_id)
         return username in known and secrets.compare_digest((password or "").encode(), expected.encode())
 
+    def _listener(self, item: SandboxInstance) -> Listener:
+        address = self._broker.silent_address if item.drops_logins else self._broker.address
+        make = self.settings.listener or ThreadedListener
+        if item.backends == 1:
+            return make(address)
+        dice = random.Random(item.seed)  # noqa: S311  no secret hangs on it
+        choose = chooser(item.balance, item.backends, weights=item.weights, dice=dice)
+        listeners = [make(address) for _ in range(item.backends)]
+        return BalancedListener(listeners, choose, health_checks=item.health_checks)
+
     def _truth(self) -> object:
-        return [
-            {
-                "id": machine.settings.id,
-                "status": machine.status,
-                "mode": "mutual" if machine.serving.mutual else "one_way",
-                "leaf_sha256": machine.serving.leaf_sha256,
-                "restarts": machine.restarts,
-            }
-            for machine in self._machines.values()
-        ]
+        return [machine.truth() for machine in self._machines.values()]

@@ -12,7 +12,8 @@ from dataclasses import replace
 from provisioner.sandbox.answers import Answer, ApiError, required
 from provisioner.sandbox.faults import Faults
 from provisioner.sandbox.hosting import HostingService
-from provisioner.sandbox.machine import IN_SERVICE, Machine, Serving, machine_of
+from provisioner.sandbox.machine import IN_SERVICE, Machine, machine_of
+from provisioner.sandbox.serving import Serving
 from provisioner.sandbox.settings import PLATINUM, SandboxSettings
 
 VERSION = "2020-04-20"
@@ -122,6 +123,8 @@ class MqttService:
             if machine.status != IN_SERVICE:
                 raise ApiError("OperationDenied.InstanceStatus", "The instance is not in service.", 409)
             fault = self._faults.of_switch(machine.settings.id)
+            if fault is not None and fault.seconds is None:
+                fault = replace(fault, seconds=self._settings.lasting(fault.kind))
             machine.restart(wanted, self._stand_in, fault, self._settings.restart())
         return _success({})
 

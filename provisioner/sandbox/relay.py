@@ -143,7 +143,7 @@ class Connection:
     def _alone(self) -> None:
         with contextlib.suppress(*BLOCKED):
             self._client.recv(CHUNK)
-            self._begin_linger()
+            self._end_session()
 
     def _begin_relay(self, broker_address: tuple[str, int]) -> None:
         self.phase = Phase.RELAY

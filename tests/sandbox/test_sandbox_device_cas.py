@@ -12,9 +12,10 @@ from provisioner.sandbox.answers import ApiError
 from provisioner.sandbox.broker import AmqttBroker
 from provisioner.sandbox.certificates import SandboxAuthority
 from provisioner.sandbox.device_cas import DeviceCAs
-from provisioner.sandbox.faults import SwitchFault
+from provisioner.sandbox.faults import ArmedFault, SwitchFault
 from provisioner.sandbox.listener import LiveDeviceCAs, ThreadedListener
-from provisioner.sandbox.machine import Machine, Serving
+from provisioner.sandbox.machine import Machine
+from provisioner.sandbox.serving import Serving
 from provisioner.sandbox.settings import SandboxInstance, SandboxSettings
 from tests.fakes.authorities import CA_TRUE, SIGNS, Extension, Made, make
 from tests.sandbox.tls_client import (
@@ -138,7 +139,7 @@ class Fleet:
 
     def restart(self, wanted: Serving, fault: SwitchFault | None = None) -> None:
         """Restart and wait until the machine serves again."""
-        self.machine.restart(wanted, ONE_WAY, fault, 0.01)
+        self.machine.restart(wanted, ONE_WAY, ArmedFault(fault) if fault else None, 0.01)
         assert self.machine._thread is not None
         self.machine._thread.join()
 

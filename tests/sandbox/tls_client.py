@@ -54,17 +54,18 @@ def start(
 
 @dataclass(frozen=True)
 class Client:
-    """A client by its TLS version and certificate."""
+    """A client by its TLS version and certificate, and the root that it trusts."""
 
     folder: Path
     version: ssl.TLSVersion | None = None
     pair: KeyPair | None = None
+    root: str = CERTIFICATES.root_pem
 
     def context(self) -> ssl.SSLContext:
-        """Return a context that trusts the default root, checked strictly."""
+        """Return a context that trusts the root, checked strictly."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.verify_flags |= ssl.VERIFY_X509_STRICT
-        context.load_verify_locations(cadata=CERTIFICATES.root_pem)
+        context.load_verify_locations(cadata=self.root)
         if self.version is not None:
             context.minimum_version = context.maximum_version = self.version
         if self.pair is not None:
@@ -86,10 +87,11 @@ class Client:
             yield secured
 
     @contextlib.contextmanager
-    def logged_in(self, listener: Listener) -> Iterator[ssl.SSLSocket]:
+    def logged_in(
+        self, listener: Listener, username: str = USER, password: str = signature_password(SECRET, "GID_a@@@b")
+    ) -> Iterator[ssl.SSLSocket]:
         """Connect, shake hands and log in."""
-        password = signature_password(SECRET, "GID_a@@@b")
-        fields = b"".join(len(text).to_bytes(2, "big") + text.encode() for text in ("GID_a@@@b", USER, password))
+        fields = b"".join(len(text).to_bytes(2, "big") + text.encode() for text in ("GID_a@@@b", username, password))
         packet = bytes.fromhex("00044d51545404c2003c") + fields
         with self.connected(listener) as secured:
             secured.sendall(bytes([0x10, len(packet)]) + packet)
