@@ -8,7 +8,7 @@ import textwrap
 import threading
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -44,6 +44,17 @@ def serve(
     faithful: Annotated[
         bool, typer.Option("--faithful", help="Restarts take 5 to 10 minutes, and the waiting rules are production's.")
     ] = False,
+    backends: Annotated[
+        int, typer.Option("--backends", metavar="N", min=1, max=64, help="How many stand behind the endpoint, 1 to 64.")
+    ] = 1,
+    balance: Annotated[
+        Literal["round_robin", "random", "affinity", "weighted", "least_connections"],
+        typer.Option(
+            "--balance",
+            metavar="KIND",
+            help="How a connection's backend is chosen: round_robin, random, affinity, weighted, least_connections.",
+        ),
+    ] = "round_robin",
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON line when ready.")] = False,
 ) -> None:
     """Run the sandbox until Ctrl-C, with a ready-made configuration and CA; everything stays on loopback."""
@@ -51,9 +62,10 @@ def serve(
 
     require_sandbox()
     from provisioner.errors import UsageError
-    from provisioner.sandbox import Sandbox, SandboxSettings
+    from provisioner.sandbox import Sandbox, SandboxInstance, SandboxSettings
 
-    settings = SandboxSettings(restart_seconds=restart_seconds, faithful=faithful, port=port)
+    instances = (SandboxInstance(backends=backends, balance=balance),)
+    settings = SandboxSettings(instances, restart_seconds=restart_seconds, faithful=faithful, port=port)
     with ExitStack() as stack:
         try:
             sandbox = stack.enter_context(Sandbox(settings))

@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -250,9 +251,8 @@ def test_an_issued_certificate_is_the_one_that_apply_takes(cloud: Cloud) -> None
 def test_the_sandbox_serves_until_it_is_interrupted(tmp_path: Path) -> None:
     """One JSON line when it is ready; from another process the whole configuration works; Ctrl-C ends it."""
     command = [sys.executable, "-m", "provisioner", "sandbox", "serve", "--json", "--restart-seconds", "0.5"]
-    serving = subprocess.Popen(
-        [*command, "--directory", str(tmp_path / "files")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    options = ["--backends", "2", "--balance", "random", "--directory", str(tmp_path / "files")]
+    serving = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert serving.stdout is not None
         ready = json.loads(serving.stdout.readline())
@@ -264,6 +264,8 @@ def test_the_sandbox_serves_until_it_is_interrupted(tmp_path: Path) -> None:
             "edition": 1,
             "endpoint": f"{INSTANCE}.mqtt.aliyuncs.com",
         }
+        with urllib.request.urlopen(f"{ready['api']}/instances") as told:  # noqa: S310  loopback
+            assert [len(one["backends"]) for one in json.load(told)] == [2]
         plan = subprocess.run(
             [sys.executable, "-m", "provisioner", "plan", "--json"],
             env=os.environ | {"PROVISIONER_CONFIG": ready["config"]},
