@@ -14,6 +14,7 @@ from provisioner.sandbox.balancer import BalancedListener
 from provisioner.sandbox.broker import AmqttBroker, signature_password
 from provisioner.sandbox.certificates import SandboxCertificates
 from provisioner.sandbox.device_cas import DeviceCAs
+from provisioner.sandbox.device_certificates import DeviceCertificates
 from provisioner.sandbox.endpoint import Listener
 from provisioner.sandbox.faults import Faults
 from provisioner.sandbox.hosting import HostingService
@@ -42,6 +43,7 @@ class Sandbox:
         self._broker = AmqttBroker(self._may_log_in)
         self._machines: dict[str, Machine] = {}
         self.device_cas = DeviceCAs(self.settings, self._machines, self.certificates.device_ca_pem)
+        self.device_certificates = DeviceCertificates(self.device_cas)
         self._server: ThreadingHTTPServer | None = None
         self._api: Api | None = None
 
@@ -51,7 +53,10 @@ class Sandbox:
         server = self.certificates.server
         stand_in = Serving(mutual=False, chain_pem=server.chain_pem, key_pem=server.private_key_pem)
         for item in self.settings.instances:
-            machine = Machine(item, self._listener(item), stand_in, partial(self.device_cas.active, item.id))
+            cas = partial(self.device_cas.active, item.id)
+            machine = Machine(
+                item, self._listener(item), stand_in, cas, partial(self.device_certificates.admit, item.id)
+            )
             machine.start()
             self._machines[item.id] = machine
         mqtt = MqttService(
@@ -63,9 +68,8 @@ class Sandbox:
             online=lambda instance_id: self._broker.online(f"|{instance_id}"),
         )
         verifier = Verifier(self.access_key_id, self.access_key_secret, self.settings.clock_ahead)
-        self._api = Api(
-            verifier, self.hosting.actions, mqtt.actions | self.device_cas.actions, self.faults, self._truth
-        )
+        actions = mqtt.actions | self.device_cas.actions | self.device_certificates.actions
+        self._api = Api(verifier, self.hosting.actions, actions, self.faults, self._truth)
         self._server = serve(self._api, self.settings.port)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), name="sandbox-api", daemon=True).start()
 

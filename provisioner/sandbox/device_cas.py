@@ -15,12 +15,11 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from provisioner.sandbox.answers import Answer, ApiError, whole
+from provisioner.sandbox.answers import Answer, ApiError
+from provisioner.sandbox.fields import LONGEST_SERIAL, given, milliseconds, page_of, serial_text
 from provisioner.sandbox.machine import Machine, machine_of
 from provisioner.sandbox.settings import PLATINUM, PROFESSIONAL, SandboxSettings
 
-_LONGEST_SERIAL = 128
-_LARGEST_PAGE = 100
 _UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion)
 
 
@@ -78,9 +77,15 @@ class DeviceCAs:
         with self._lock:
             return tuple(item.pem for item in self._registered[instance_id].values() if item.active)
 
+    def signer(self, instance_id: str, certificate: x509.Certificate) -> str | None:
+        """Return the serial number's text of the registered CA that signed a certificate itself, None for no such."""
+        with self._lock:
+            kept = tuple(self._registered[instance_id].values())
+        return next((item.serial for item in kept if _signed(certificate, _certificate(item.pem))), None)
+
     def give_code(self, parameters: dict[str, str]) -> Answer:
         """GetRegisterCode; assumed: each call gives a new code, which ends the one before it."""
-        machine = self._machine(parameters)
+        machine = self.machine(parameters)
         code = f"{uuid.uuid4()}{uuid.uuid4().int % 10**10:010}"
         with self._lock:
             self._codes[machine.settings.id] = code
@@ -88,8 +93,8 @@ class DeviceCAs:
 
     def register(self, parameters: dict[str, str]) -> Answer:
         """RegisterCaCertificate; the CA is active from then on."""
-        machine = self._machine(parameters)
-        name, pem, proof = (_given(parameters, field) for field in ("CaName", "CaContent", "VerificationContent"))
+        machine = self.machine(parameters)
+        name, pem, proof = (given(parameters, field) for field in ("CaName", "CaContent", "VerificationContent"))
         ca, verification = _certificate(pem), _certificate(proof)
         _require_ca(ca)
         _require_signed(verification, ca)
@@ -104,10 +109,8 @@ class DeviceCAs:
 
     def list(self, parameters: dict[str, str]) -> Answer:
         """ListCaCertificate; pages begin with 1 and have at most 100 entries (documented)."""
-        machine = self._machine(parameters)
-        page, size = whole(parameters, "PageNo"), whole(parameters, "PageSize")
-        if page < 1 or not 0 < size <= _LARGEST_PAGE:
-            raise ApiError("ParameterFieldCheckFailed", "Failed to validate the parameters.", 500)
+        machine = self.machine(parameters)
+        page, size = page_of(parameters)
         with self._lock:
             listed = list(self._registered[machine.settings.id].values())
         shown = [_listed(item) for item in listed[(page - 1) * size : page * size]]
@@ -120,7 +123,7 @@ class DeviceCAs:
 
     def _set(self, parameters: dict[str, str], *, active: bool) -> Answer:
         """ActiveCaCertificate and InactivateCaCertificate; assumed: setting a status again is no error."""
-        machine, serial = self._machine(parameters), _given(parameters, "Sn")
+        machine, serial = self.machine(parameters), given(parameters, "Sn")
         with self._lock:
             kept = self._registered[machine.settings.id]
             if serial not in kept:
@@ -129,7 +132,7 @@ class DeviceCAs:
         machine.device_cas_changed()
         return {"Sn": serial}
 
-    def _machine(self, parameters: dict[str, str]) -> Machine:
+    def machine(self, parameters: dict[str, str]) -> Machine:
         """Return the instance of a call; the calls are documented for platinum, on some pages for professional too."""
         machine = machine_of(self._machines, parameters)
         professional = machine.settings.edition == PROFESSIONAL and self._settings.professional_lists_cas
@@ -153,13 +156,6 @@ class DeviceCAs:
                 raise ApiError("SnNotUnique", "Sn is not unique in global.", 401)
 
 
-def _given(parameters: dict[str, str], name: str) -> str:
-    value = parameters.get(name, "")
-    if not value.strip() or (name == "Sn" and len(value) > _LONGEST_SERIAL):
-        raise ApiError("ParameterFieldCheckFailed", "Failed to validate the parameters.", 500)
-    return value
-
-
 def _certificate(pem: str) -> x509.Certificate:
     try:
         found = x509.load_pem_x509_certificate(pem.encode())
@@ -178,18 +174,24 @@ def _require_ca(ca: x509.Certificate) -> None:
     supported = isinstance(ca.public_key(), rsa.RSAPublicKey | ec.EllipticCurvePublicKey)
     if not constraints.ca or not supported or ca.not_valid_after_utc <= datetime.now(UTC):
         raise _content_error()
-    if len(_serial(ca)) > _LONGEST_SERIAL:
+    if len(serial_text(ca)) > LONGEST_SERIAL:
         raise _content_error()
 
 
 def _require_signed(verification: x509.Certificate, ca: x509.Certificate) -> None:
     """Refuse a proof that the CA did not sign; assumed: one that is not within its dates is refused too."""
-    try:
-        verification.verify_directly_issued_by(ca)
-    except (*_UNREADABLE, InvalidSignature):
-        raise _content_error() from None
+    if not _signed(verification, ca):
+        raise _content_error()
     if not verification.not_valid_before_utc <= datetime.now(UTC) < verification.not_valid_after_utc:
         raise _content_error()
+
+
+def _signed(lower: x509.Certificate, upper: x509.Certificate) -> bool:
+    try:
+        lower.verify_directly_issued_by(upper)
+    except (*_UNREADABLE, InvalidSignature):
+        return False
+    return True
 
 
 def _content_error() -> ApiError:
@@ -203,13 +205,7 @@ def _content_error() -> ApiError:
 def _device_ca(name: str, pem: str) -> DeviceCA:
     certificate = x509.load_pem_x509_certificate(pem.encode())
     ends = certificate.not_valid_after_utc
-    return DeviceCA(name, pem, _serial(certificate), certificate.not_valid_before_utc, ends)
-
-
-def _serial(certificate: x509.Certificate) -> str:
-    """Return a serial number's text; assumed: it is hexadecimal in whole bytes, as zeros in front of examples hint."""
-    digits = f"{certificate.serial_number:x}"
-    return digits.zfill(len(digits) + len(digits) % 2)
+    return DeviceCA(name, pem, serial_text(certificate), certificate.not_valid_before_utc, ends)
 
 
 def _listed(item: DeviceCA) -> Answer:
@@ -220,10 +216,6 @@ def _listed(item: DeviceCA) -> Answer:
         "Status": "1" if item.active else "0",
         "RegistrationCode": item.code,
         "VerificationContent": item.verification_pem,
-        "ValidBegin": _milliseconds(item.begins),
-        "ValidEnd": _milliseconds(item.ends),
+        "ValidBegin": milliseconds(item.begins),
+        "ValidEnd": milliseconds(item.ends),
     }
-
-
-def _milliseconds(at: datetime) -> str:
-    return str(int(at.timestamp() * 1000))
