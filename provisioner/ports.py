@@ -81,6 +81,23 @@ class DeviceCAs(Protocol):
     def list(self, region: str, instance_id: str) -> tuple[DeviceCA, ...]:
         """Return all of them. Raises ``RejectedError`` where edition or permission keep the service from saying."""
 
+    def device_certificate_active(
+        self, region: str, instance_id: str, ca_serial: str, device_serial: str
+    ) -> bool | None:
+        """Tell whether a device certificate may connect, None where the service does not know it.
+
+        The service learns of one at its first connection (documented).
+
+        Args:
+            region: of the instance.
+            instance_id: its id.
+            ca_serial: the service's text for the serial number of the CA that signed it.
+            device_serial: its own serial number in hexadecimal.
+
+        Raises:
+            RejectedError: edition or permission keep the service from saying.
+        """
+
 
 class Sessions(Protocol):
     """Sessions of device clients."""

@@ -31,7 +31,7 @@ _TABLE: tuple[tuple[str, type[ServiceError]], ...] = (
     (r"(IllegalTimestamp|InvalidTimeStamp(\..*)?|InvalidSecurityToken(\..*)?|MissingSecurityToken)", IdentityError),
     (r"(Forbidden|NoPermission|AccessDenied|PermissionDenied)(\..*)?", DeniedError),
     (r"InstancePermissionCheckFailed|PermissionCheckFailed|MqttOwnerCheckError", DeniedError),
-    (r"NotFound(\..*)?|MqttInstanceNotFound|FindCaBySnError|.*\.NotFound", NotFoundError),
+    (r"NotFound(\..*)?|MqttInstanceNotFound|Find(Ca|Device)BySnError|.*\.NotFound", NotFoundError),
     (r"RegisterCode(Error|Used)|CertificateContentError|SnNotUnique|CaNumExceed", RejectedError),
     (r"ParameterFieldCheckFailed|MissingParameter(\..*)?|InvalidParameter(\..*)?", RejectedError),
 )
@@ -49,6 +49,7 @@ _PERMISSIONS = {
     "SetSniConfig": "mq:SetSniConfig and mq:MqttInstanceAccess",
     "ListInstances": "mq:ListInstances",
     "ListCaCertificate": "mq:ListCaCertificate and mq:MqttInstanceAccess",
+    "ListDeviceCertificateByCaSn": "mq:ListDeviceCertificateByCaSn and mq:MqttInstanceAccess",
     "GetRegisterCode": "mq:GetRegisterCode and mq:MqttInstanceAccess",
     "RegisterCaCertificate": "mq:RegisterCa and mq:MqttInstanceAccess",  # irregular, as documented
     "ActiveCaCertificate": "mq:ActiveCaCertificate and mq:MqttInstanceAccess",

@@ -44,6 +44,7 @@ def before_switch(seen: DeviceCAs, at: datetime, instance: str, severity: Severi
         )
     else:
         yield from _canary_signer(seen, at, instance, severity)
+    yield from _canary_state(seen, severity)
     yield from _canary_dates(seen.canary_certificate, at, instance, severity)
 
 
@@ -113,6 +114,18 @@ def _canary_signer(seen: DeviceCAs, at: datetime, instance: str, severity: Sever
         severity,
         hint,
     )
+
+
+def _canary_state(seen: DeviceCAs, severity: Severity) -> Iterator[Finding]:
+    """Say that the service cuts the canary off for its own certificate's sake, whatever its CA's state (documented)."""
+    if seen.canary_certificate is not None and seen.canary_certificate_active is False:
+        yield Finding(
+            "canary-certificate-inactive",
+            f"the canary's certificate (serial number {seen.canary_certificate.serial:x}) is registered as a device "
+            "certificate and inactive: the canary could not log in after the switch",
+            severity,
+            "activate it among the device certificates in the console, or give the canary another certificate",
+        )
 
 
 def _canary_dates(certificate: Leaf | None, at: datetime, instance: str, severity: Severity) -> Iterator[Finding]:

@@ -47,7 +47,8 @@ class DeviceCAs:
 
     ``authority_among`` tells that the owner's CA is registered as a device CA too. ``canary_certificate`` is the
     canary's, ``canary_signers`` the serials of the registered CAs that it chains to; both None without a canary, the
-    latter also where the service does not say what is registered.
+    latter also where the service does not say what is registered. ``canary_certificate_active`` is what the service
+    says of the canary's certificate itself: False when it is registered and inactive, None when that is not known.
     """
 
     registered: tuple[DeviceCA, ...] = ()
@@ -55,6 +56,7 @@ class DeviceCAs:
     authority_among: bool = False
     canary_certificate: Leaf | None = None
     canary_signers: tuple[str, ...] | None = None
+    canary_certificate_active: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ class Observer:
     """Observes one instance: directory, hosted certificates, device CAs, key store, records and the wire.
 
     A whole observation costs five calls to the cloud: the directory, three listings of hosted certificates, and the
-    device CAs. What a step changed is looked at again by the narrower methods.
+    device CAs; and a sixth one about the canary's certificate, if there is a canary whose CA is registered. What a step
+    changed is looked at again by the narrower methods.
     """
 
     def __init__(self, desired: Desired, seams: Seams, looker: Looker) -> None:
@@ -210,7 +211,15 @@ class Observer:
             seen = DeviceCAs(unknown=error.message)
         else:
             seen = DeviceCAs(found, authority_among=any(_sha256(item) == authority_sha256 for item in found))
-        return with_canary(seen, self._reads.canary, self._reads.reader)
+        return with_canary(seen, self._reads.canary, self._reads.reader, self._is_active)
+
+    def _is_active(self, ca_serial: str, device_serial: str) -> bool | None:
+        region, instance_id = self._desired.region, self._desired.id
+        ask = self._reads.device_cas.device_certificate_active
+        try:
+            return self._repeater.read(lambda: ask(region, instance_id, ca_serial, device_serial))
+        except RejectedError:  # edition or permission: nothing is refused for what the service keeps to itself
+            return None
 
     def _canary(self, reading: Reading, seen: View, left_out: tuple[str, ...]) -> CanaryResult | None:
         policy = self._desired.canary

@@ -48,7 +48,10 @@ class Door:
         self._holders: dict[str, asyncio.Task[object]] = {}
 
     async def admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, silent: bool = False) -> None:
-        """Serve one client until it is gone; ``silent`` sends no refusing CONNACK."""
+        """Serve one client until it is gone.
+
+        Assumed: a bad login is refused with a CONNACK; ``silent`` is the other possibility, the connection just ends.
+        """
         visit = asyncio.current_task()
         assert visit is not None
         self._visits[visit] = writer

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from provisioner.model.secret import Secret
 from provisioner.pki import LocalDeviceAuthority
 from provisioner.ports import DeviceCARegistry, DeviceCAs
 from provisioner.sandbox import Sandbox, SandboxInstance, SandboxSettings
+from provisioner.sandbox.fields import serial_text
 from tests.fakes.authorities import CA_TRUE, SIGNS, Made, make
 from tests.fakes.device_cas import BASIC, INSTANCE, OTHER, FakeDeviceCAs
 
@@ -44,12 +46,17 @@ SETTINGS = SandboxSettings(
 
 @dataclass(frozen=True)
 class Service:
-    """The two ports, a way to make calls go wrong, and a way to have CAs without registering them."""
+    """The two ports, a way to make calls go wrong, and ways to have CAs and device certificates without calls.
+
+    ``connect`` has a device connect for the first time, ``set_device`` sets its certificate's status.
+    """
 
     cas: DeviceCAs
     registry: DeviceCARegistry
     arm: Callable[[str, str], None]
     add: Callable[[str, str, str], str]
+    connect: Callable[[str, str, Made], None]
+    set_device: Callable[[str, str, Made, bool], None]
     folder: Path
 
     def ca(self, name: str = "Fleet CA") -> Made:
@@ -60,6 +67,15 @@ class Service:
     def listed(self, instance: str = INSTANCE) -> tuple[DeviceCA, ...]:
         """Return what is registered."""
         return self.cas.list(REGION, instance)
+
+    def device(self, ca: Made, name: str = "device") -> Made:
+        """Make a device certificate that is in date."""
+        return make(self.folder, name, issuer=ca, begin=NOW - timedelta(days=1), end=NOW + timedelta(days=9))
+
+    def active(self, ca_serial: str, device: Made, instance: str = INSTANCE) -> bool | None:
+        """Ask for the status of a device certificate."""
+        serial = f"{device.certificate.serial_number:x}"
+        return self.cas.device_certificate_active(REGION, instance, ca_serial, serial)
 
     def code(self, instance: str = INSTANCE) -> str:
         """Ask for a code."""
@@ -90,7 +106,11 @@ def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]
     """Return the ports of an account with two platinum instances and a basic one, without device CAs."""
     if request.param == "fake":
         fake = FakeDeviceCAs()
-        yield Service(fake, fake, fake.arm, fake.add, tmp_path)
+
+        def set_fake(instance: str, ca_serial: str, device: Made, active: bool) -> None:
+            fake.devices[instance, ca_serial, device.certificate.serial_number] = active
+
+        yield Service(fake, fake, fake.arm, fake.add, partial(set_fake, active=True), set_fake, tmp_path)
         return
     with Sandbox(SETTINGS) as sandbox:
         key = AccessKey(Secret(sandbox.access_key_id), Secret(sandbox.access_key_secret))
@@ -99,8 +119,16 @@ def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]
         def arm(fault: str, action: str) -> None:
             sandbox.faults.arm(fault, action=action)
 
-        cas = AlibabaDeviceCAs(clients)
-        yield Service(cas, AlibabaDeviceCARegistry(clients), arm, sandbox.device_cas.add, tmp_path)
+        def connect(instance: str, _: str, device: Made) -> None:
+            assert sandbox.device_certificates.admit(instance, device.der)
+
+        def set_device(instance: str, ca_serial: str, device: Made, active: bool) -> None:
+            serial = serial_text(device.certificate)
+            action = "ActiveDeviceCertificate" if active else "InactivateDeviceCertificate"
+            sandbox.console(action, {"MqttInstanceId": instance, "CaSn": ca_serial, "DeviceSn": serial})
+
+        cas, registry = AlibabaDeviceCAs(clients), AlibabaDeviceCARegistry(clients)
+        yield Service(cas, registry, arm, sandbox.device_cas.add, connect, set_device, tmp_path)
 
 
 def test_a_registered_ca_is_active_and_listed_whole(service: Service) -> None:
@@ -202,8 +230,9 @@ def test_every_call_is_refused_for_other_instances(
         lambda: service.register(ca, code="code", instance=instance),
         lambda: service.registry.activate(REGION, instance, "01"),
         lambda: service.registry.deactivate(REGION, instance, "01"),
+        lambda: service.cas.device_certificate_active(REGION, instance, "01", "7"),
     )
-    assert [failure(call) for call in calls] == [expected] * 5
+    assert [failure(call) for call in calls] == [expected] * 6
 
 
 @pytest.mark.parametrize(
@@ -230,6 +259,44 @@ def test_whether_a_lost_call_landed_is_told_by_the_listing(
     service.arm(fault, "ActiveCaCertificate")
     assert failure(lambda: service.registry.activate(REGION, INSTANCE, serial))[0] is kind
     assert service.listed()[0].active is landed
+
+
+def test_a_device_certificate_is_known_from_its_first_connection(service: Service) -> None:
+    """Then it is active, until it is set inactive; another device, CA or instance has nothing to do with it."""
+    ca, other = service.ca(), service.ca("Other CA")
+    serial, second = service.register(ca), service.register(other)
+    device, stranger = service.device(ca), service.device(other, "stranger")
+    assert service.active(serial, device) is None
+    service.connect(INSTANCE, serial, device)
+    assert service.active(serial, device) is True
+    service.set_device(INSTANCE, serial, device, False)  # noqa: FBT003
+    service.connect(INSTANCE, second, stranger)
+    assert (service.active(serial, device), service.active(second, stranger)) == (False, True)
+    assert (service.active(second, device), service.active(serial, device, OTHER)) == (None, None)
+    assert service.active("0123", device) is None
+    service.set_device(INSTANCE, serial, device, True)  # noqa: FBT003
+    assert service.active(serial, device) is True
+
+
+def test_a_device_certificate_is_found_among_many(service: Service) -> None:
+    """More than fit on one page of the service, and whatever its serial number begins with."""
+    ca = service.ca()
+    serial = service.register(ca)
+    devices = [service.device(ca, f"device {number}") for number in range(101)]
+    for device in devices:
+        service.connect(INSTANCE, serial, device)
+    service.set_device(INSTANCE, serial, devices[-1], False)  # noqa: FBT003
+    assert [service.active(serial, device) for device in (devices[0], devices[-1])] == [True, False]
+
+
+def test_a_lost_question_about_a_device_may_be_repeated(service: Service) -> None:
+    """It changes nothing."""
+    ca = service.ca()
+    serial, device = service.register(ca), service.device(ca)
+    service.connect(INSTANCE, serial, device)
+    service.arm("lost_answer", "ListDeviceCertificateByCaSn")
+    assert failure(lambda: service.active(serial, device))[0] is UnansweredError
+    assert service.active(serial, device) is True
 
 
 @pytest.mark.parametrize("action", ["GetRegisterCode", "ListCaCertificate"])

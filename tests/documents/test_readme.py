@@ -10,6 +10,7 @@ import pytest
 
 from provisioner.alibaba.failures import _PERMISSIONS
 from provisioner.model.outcome import Outcome
+from provisioner.sandbox.faults import SwitchFault
 from tests.documents import readme
 from tests.documents.assumptions import collected
 from tests.documents.blocks import BLOCKS, exit_codes, generated, option_names, rendered
@@ -70,6 +71,13 @@ def test_every_permission_is_named() -> None:
     """The table of RAM permissions has every call that a hint about permissions speaks of, with the same words."""
     rows = {row[0].strip("`"): row[1].replace("`", "") for row in readme.tables("RAM permissions")}
     assert {action: rows.get(action) for action in _PERMISSIONS} == _PERMISSIONS
+
+
+def test_every_fault_of_a_switch_is_explained() -> None:
+    """The table of the sandbox's faults has each of them, once."""
+    rows = readme.tables("Every command by hand, on the sandbox")
+    told = [name for row in rows for name in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(told) == sorted(SwitchFault)
 
 
 def test_every_way_a_run_ends_is_explained() -> None:

@@ -18,6 +18,7 @@ class FakeDeviceCAs:
 
     Attributes:
         kept: what is registered, by instance.
+        devices: whether device certificates are active, by instance, serial of the CA, and number of their own.
         calls: the actions called so far.
         lag: seconds after which a new registration is listed.
         denied: an error of every listing.
@@ -26,6 +27,7 @@ class FakeDeviceCAs:
     def __init__(self, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock()
         self.kept: dict[str, dict[str, DeviceCA]] = {INSTANCE: {}, OTHER: {}}
+        self.devices: dict[tuple[str, str, int], bool] = {}
         self.calls: list[str] = []
         self.lag = 0.0
         self.denied: RejectedError | None = None
@@ -56,6 +58,14 @@ class FakeDeviceCAs:
         listed = tuple(item for item in self.kept[instance_id].values() if self._hidden.get(item.serial, 0) <= now)
         self._leave("ListCaCertificate", lost=lost)
         return listed
+
+    def device_certificate_active(
+        self, region: str, instance_id: str, ca_serial: str, device_serial: str
+    ) -> bool | None:
+        """Return what is known of a device certificate."""
+        lost = self._enter("ListDeviceCertificateByCaSn", instance_id)
+        self._leave("ListDeviceCertificateByCaSn", lost=lost)
+        return self.devices.get((instance_id, ca_serial, int(device_serial, 16)))
 
     def register_code(self, region: str, instance_id: str) -> str:
         """Return a new code, which ends the one before it."""

@@ -84,6 +84,7 @@ class World:
     calls: list[str] = field(default_factory=list)
     device_cas: tuple[DeviceCA, ...] = (DEVICE_CA,)
     device_cas_error: ServiceError | None = None
+    canary_certificate_active: bool | ServiceError | None = None
     directory_error: ServiceError | None = None
     on_request: Callable[[], None] | None = None
     names: dict[str, NameRecord] = field(default_factory=dict)
@@ -281,6 +282,15 @@ class Registry:
         if self._world.device_cas_error is not None:
             raise self._world.device_cas_error
         return self._world.device_cas
+
+    def device_certificate_active(
+        self, region: str, instance_id: str, ca_serial: str, device_serial: str
+    ) -> bool | None:
+        """Return what the world says of the canary's certificate, or raise it."""
+        self._world.calls.append("ListDeviceCertificateByCaSn")
+        if isinstance(self._world.canary_certificate_active, ServiceError):
+            raise self._world.canary_certificate_active
+        return self._world.canary_certificate_active
 
 
 def _require_instance(instance_id: str) -> None:

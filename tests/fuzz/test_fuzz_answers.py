@@ -37,6 +37,7 @@ NAMES = st.sampled_from(
         *("CertificateList", "CertificateId", "CertificateName", "FingerPrint", "Sha2", "Serial", "SerialNo"),
         *("SubjectAlternativeNames", "Sans", "NotBefore", "NotAfter", "Algorithm", "KeySize", "Status", "Expired"),
         *("Sn", "CaName", "CaContent", "ValidBegin", "ValidEnd", "Tags", "UsingProductList"),
+        *("DeviceCertificateVOS", "DeviceSn"),
     ]
 )
 LEAVES = (
@@ -78,6 +79,7 @@ CALLS: tuple[Call, ...] = (
     lambda clients: AlibabaHostedCertificates(clients).upload("provisioner-iot", "a chain", Secret(KEY), "token"),
     lambda clients: AlibabaHostedCertificates(clients, unsafe_key_in_query=True).upload("n", "c", Secret(KEY), "t"),
     lambda clients: AlibabaDeviceCAs(clients).list("cn-hangzhou", "mqtt-cn-1"),
+    lambda clients: AlibabaDeviceCAs(clients).device_certificate_active("cn-hangzhou", "mqtt-cn-1", "01", "7"),
     _switched,
 )
 

@@ -52,7 +52,7 @@ def test_the_second_apply_finds_nothing_to_do(switched: Stage) -> None:
     """A converged instance costs a few reads and no write."""
     assert switched.apply().outcome is Outcome.UNCHANGED
     assert (switched.world.restarts, switched.hosting.uploads[1:], switched.approved[1:]) == (1, [], [])
-    assert switched.world.calls == ["ListInstances", "ListCaCertificate"]
+    assert switched.world.calls == ["ListInstances", "ListCaCertificate", "ListDeviceCertificateByCaSn"]
 
 
 def test_a_rotation_replaces_the_certificate(switched: Stage) -> None:

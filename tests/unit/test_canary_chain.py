@@ -47,6 +47,45 @@ def test_every_ca_that_the_canary_chains_to_is_named(tmp_path: Path) -> None:
     assert found == DeviceCAs(seen.registered, canary_certificate=READER.read(device.der), canary_signers=("01", "03"))
 
 
+@pytest.mark.parametrize(
+    ("answers", "expected", "asked"),
+    [
+        ({"01": True}, True, ["01"]),
+        ({"01": False, "03": True}, False, ["01"]),
+        ({"03": False}, False, ["01", "03"]),
+        ({}, None, ["01", "03"]),
+    ],
+)
+def test_the_service_is_asked_about_the_certificate_itself(
+    tmp_path: Path, answers: dict[str, bool], expected: object, asked: list[str]
+) -> None:
+    """Under each registered CA that it chains to, until one of them knows it."""
+    root, stranger = good(tmp_path, "Root"), good(tmp_path, "Stranger")
+    between = good(tmp_path, "Between", issuer=root)
+    device = make(tmp_path, "device", CA_FALSE, issuer=between)
+    questions: list[tuple[str, str]] = []
+
+    def ask(ca_serial: str, device_serial: str) -> bool | None:
+        questions.append((ca_serial, device_serial))
+        return answers.get(ca_serial)
+
+    seen = DeviceCAs((listed(root, "01"), listed(stranger, "02"), listed(between, "03")))
+    found = with_canary(seen, Chain(device, between), READER, ask)
+    assert found.canary_certificate_active is expected
+    assert questions == [(serial, f"{device.certificate.serial_number:x}") for serial in asked]
+
+
+def test_nobody_is_asked_about_a_certificate_of_no_registered_ca(tmp_path: Path) -> None:
+    """The service could know nothing of it."""
+    seen = DeviceCAs((listed(good(tmp_path, "Stranger"), "02"),))
+
+    def ask(ca_serial: str, device_serial: str) -> bool | None:
+        raise LookupError(ca_serial, device_serial)
+
+    found = with_canary(seen, Chain(make(tmp_path, "device", CA_FALSE)), READER, ask)
+    assert (found.canary_signers, found.canary_certificate_active) == ((), None)
+
+
 def test_without_a_canary_nothing_is_added(tmp_path: Path) -> None:
     """Nobody's certificate is looked at."""
     seen = DeviceCAs((listed(good(tmp_path), "01"),))

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from provisioner.errors import DeniedError
 from provisioner.model.certificate import Leaf
 from provisioner.model.finding import Severity
 from provisioner.model.instance import DeviceCA
@@ -102,6 +103,30 @@ def test_a_canary_outside_its_dates_is_refused(dates: dict[str, object]) -> None
     assert before_switch(unknown="no permission", canary_certificate=canary) == [unknown, expired]
 
 
+@pytest.mark.parametrize(
+    ("active", "expected"), [(False, [("canary-certificate-inactive", Severity.REFUSAL)]), (True, []), (None, [])]
+)
+def test_a_canary_that_the_service_cuts_off_is_refused(active: bool | None, expected: list[object]) -> None:
+    """Its own certificate counts before its CA does; one that is unknown registers itself."""
+    seen = {"canary_signers": SIGNED, "canary_certificate": leaf(serial=2587), "canary_certificate_active": active}
+    assert before_switch(ACTIVE, **seen) == expected
+
+
+def test_the_message_names_the_device_certificate() -> None:
+    """By its serial number, with both ways out."""
+    seen = DeviceCAs(
+        (ACTIVE,), canary_signers=SIGNED, canary_certificate=leaf(serial=2587), canary_certificate_active=False
+    )
+    (found,) = device_ca_checks.before_switch(seen, START, "prod", Severity.REFUSAL)
+    assert found.message == (
+        "the canary's certificate (serial number a1b) is registered as a device certificate and inactive: the canary "
+        "could not log in after the switch"
+    )
+    assert (
+        found.hint == "activate it among the device certificates in the console, or give the canary another certificate"
+    )
+
+
 def test_the_message_names_the_ca_that_the_canary_chains_to() -> None:
     """What is wrong with it decides the next step."""
     cases = {
@@ -192,6 +217,17 @@ def test_a_run_is_refused_before_anything_is_changed() -> None:
     warned = [item.severity for item in allowed.findings if item.reason == "canary-without-device-ca"]
     assert (allowed.refusals, warned) == ((), [Severity.WARNING])
     assert stage.apply(unsafe_allow_lockout=True).outcome is Outcome.CONVERGED
+
+
+def test_a_run_with_an_inactive_canary_is_refused() -> None:
+    """Before anything is changed, unless the permission is given; a service that refuses to say refuses nothing."""
+    stage = Stage()
+    stage.world.canary_certificate_active = False
+    assert (stage.apply().outcome, stage.pki.issued, stage.world.requests) == (Outcome.REFUSED, [], [])
+    assert [item.reason for item in stage.plan().refusals] == ["canary-certificate-inactive"]
+    assert stage.plan(unsafe_allow_lockout=True).refusals == ()
+    stage.world.canary_certificate_active = DeniedError("no", action="ListDeviceCertificateByCaSn")
+    assert stage.apply().outcome is Outcome.CONVERGED
 
 
 def test_a_run_with_an_expired_canary_is_refused() -> None:

@@ -16,6 +16,7 @@ from provisioner.errors import DeniedError, NotFoundError, RejectedError, Servic
         ("CaNumExceed", RejectedError, "as many device CAs as it may have"),
         ("ParameterFieldCheckFailed", RejectedError, "said by the service"),
         ("FindCaBySnError", NotFoundError, "knows no CA of this serial number"),
+        ("FindDeviceBySnError", NotFoundError, "said by the service"),
         ("MqttInstanceNotFound", NotFoundError, "said by the service"),
         ("InstancePermissionCheckFailed", DeniedError, "said by the service"),
         ("PermissionCheckFailed", DeniedError, "said by the service"),
@@ -41,6 +42,7 @@ def test_a_code_decides(code: str, kind: type[ServiceError], words: str) -> None
         ("ActiveCaCertificate", "mq:ActiveCaCertificate"),
         ("InactivateCaCertificate", "mq:InactivateCaCertificate"),
         ("ListCaCertificate", "mq:ListCaCertificate"),
+        ("ListDeviceCertificateByCaSn", "mq:ListDeviceCertificateByCaSn"),
     ],
 )
 def test_a_denied_call_names_edition_and_permission(action: str, permission: str) -> None:
