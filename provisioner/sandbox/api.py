@@ -222,11 +222,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _raise(fault: CallFault | None, version: str) -> None:
-    """Fail as the service of that version does; their codes and statuses for throttling differ (documented)."""
+    """Fail as the service of that version does; their codes and statuses differ (documented)."""
     if fault is CallFault.THROTTLED and version == mqtt_service.VERSION:
         raise ApiError("SystemOverFlow", "The system is throttled.", 500)
     if fault is CallFault.THROTTLED:
         raise ApiError("FlowControlError", "The request was denied due to request throttling.")
+    if fault is CallFault.DENIED and version == mqtt_service.VERSION:
+        raise ApiError("PermissionCheckFailed", "Failed to validate the permission.", 403)
+    if fault is CallFault.DENIED:
+        raise ApiError("NoPermission", "You are not authorized to do this action.", 403)
     if fault is CallFault.INTERNAL_ERROR:
         raise ApiError("InternalError", "The request processing has failed.")
 

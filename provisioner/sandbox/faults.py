@@ -37,9 +37,13 @@ class SwitchFault(StrEnum):
 
 
 class CallFault(StrEnum):
-    """What becomes of a call: ``hang`` acts and withholds the answer, ``held`` acts only once it is let go."""
+    """What becomes of a call.
+
+    ``hang`` acts and withholds the answer, ``held`` acts only once it is let go, ``denied`` lacks a permission.
+    """
 
     THROTTLED = "throttled"
+    DENIED = "denied"
     LOST_ANSWER = "lost_answer"
     LOST_REQUEST = "lost_request"
     INTERNAL_ERROR = "internal_error"

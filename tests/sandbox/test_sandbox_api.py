@@ -231,6 +231,19 @@ def test_throttling_looks_different_in_each_service(
     assert call(sandbox, action, version)
 
 
+@pytest.mark.parametrize(
+    ("action", "version", "expected"),
+    [("ListCertificates", CAS, ("NoPermission", 403)), ("ListInstances", MQTT, ("PermissionCheckFailed", 403))],
+)
+def test_a_missing_permission_looks_different_in_each_service(
+    sandbox: Sandbox, action: str, version: str, expected: tuple[str, int]
+) -> None:
+    """With a code of its own in each of them."""
+    sandbox.faults.arm("denied", action=action)
+    assert failure(sandbox, action, version) == expected
+    assert call(sandbox, action, version)
+
+
 def ask(sandbox: Sandbox, target: str, headers: Mapping[str, str], method: str = "POST") -> tuple[int, Any]:
     """Return status and JSON of a plain request."""
     connection = http.client.HTTPConnection(urlsplit(sandbox.api_url).netloc, timeout=60)
