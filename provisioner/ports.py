@@ -84,7 +84,7 @@ class DeviceCAs(Protocol):
     def device_certificate_active(
         self, region: str, instance_id: str, ca_serial: str, device_serial: str
     ) -> bool | None:
-        """Tell whether a device certificate may connect, None where the service does not know it.
+        """Return whether a device certificate may connect, None where the service does not know it.
 
         The service learns of one at its first connection (documented).
 

@@ -39,7 +39,7 @@ class AlibabaDeviceCAs:
     def device_certificate_active(
         self, region: str, instance_id: str, ca_serial: str, device_serial: str
     ) -> bool | None:
-        """Tell whether a device certificate may connect, None where it is not known; see ``ports.DeviceCAs``.
+        """Return whether a device certificate may connect, None where it is not known; see ``ports.DeviceCAs``.
 
         It is looked for among those that the CA signed, 5,000 at most. The call for a single one wants its serial
         number as the service writes it, which is not documented; assumed: in hexadecimal, with or without zeros in

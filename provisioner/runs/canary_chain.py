@@ -8,7 +8,7 @@ from provisioner.ports import Canary, CertificateReader
 from provisioner.runs.chain_text import ders
 
 Ask = Callable[[str, str], bool | None]
-"""Tells of a device certificate whether it is active, None when that is not known: serials of its CA and its own."""
+"""Returns whether a device certificate is active, None when that is not known; takes its CA's serial and its own."""
 
 
 def with_canary(seen: DeviceCAs, canary: Canary | None, reader: CertificateReader, ask: Ask | None = None) -> DeviceCAs:

@@ -38,12 +38,18 @@ class Backend:
         with self._door:
             return {"mode": self._serving.mode, "leaf_sha256": self._serving.leaf_sha256, "up": self._up}
 
-    def serve(self, serving: Serving) -> None:
-        """Drop all clients and serve this from now on; a dead state leaves it down."""
+    def serve(self, serving: Serving, *, broker_away: bool = False) -> None:
+        """Drop all clients and serve this from now on; a dead state leaves it down.
+
+        Args:
+            serving: the state.
+            broker_away: drop new clients at their first bytes after the handshake, until ``leave_broker`` says else.
+        """
         with self._door:  # so that no change of device CAs falls between reading and serving them
             if self._up:
                 self.stop()
             self._serving = serving
+            self.leave_broker(away=broker_away)
             if serving.dead:
                 return
             self._adjust(serving)

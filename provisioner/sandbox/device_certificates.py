@@ -51,7 +51,7 @@ class DeviceCertificates:
         }
 
     def admit(self, instance_id: str, der: bytes) -> bool:
-        """Tell whether a client whose certificate TLS has let in may stay, and register a certificate that is new.
+        """Return whether a client whose certificate TLS has let in may stay, and register a certificate that is new.
 
         Assumed: a certificate whose CA's own CA is what is registered is let in and registered nowhere, and so is one
         that nobody vouches for, which a fault has let in.

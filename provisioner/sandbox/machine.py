@@ -31,7 +31,7 @@ class Machine:
         listener: its endpoint; a ``BalancedListener`` has several backends.
         serving: what it serves at the start.
         device_cas: returns the device CAs whose devices are let in, in PEM.
-        admit: tells whether a client with this certificate (DER) may stay, where the listener can ask.
+        admit: returns whether a client with this certificate (DER) may stay, where the listener can ask.
     """
 
     def __init__(
@@ -122,8 +122,6 @@ class Machine:
     def _restart(self, course: Course, seconds: float, cut: threading.Event, previous: threading.Thread | None) -> None:
         if previous is not None:
             previous.join()
-        for one in self._backends:
-            one.leave_broker(away=course.broker_after > 0)
         one_by_one = self.settings.restart_order == "one_by_one" and len(self._backends) > 1
         if not (self._one_by_one if one_by_one else self._together)(course, seconds, cut):
             return
@@ -164,10 +162,10 @@ class Machine:
     def _bring(self, course: Course, number: int) -> None:
         one = self._backends[number]
         if self._stays(course, number):
-            if not one.up and not one.serving.dead:
+            if not one.up:
                 one.serve(one.serving)
         elif number != course.odd:
-            one.serve(course.serving)
+            one.serve(course.serving, broker_away=course.broker_after > 0)
 
     def _end_fault(self, course: Course, cut: threading.Event) -> None:
         """Wait for the end of a fault that lasts, and end it; nothing where the next restart comes first."""

@@ -56,7 +56,7 @@ class Connection:
         broker_address: host and port of the plain broker; with none the client is dropped at its first bytes.
         selector: where the connection waits for its sockets; ``step`` is the data of its keys.
         handshake_within: how long the client may take for its handshake, and then for its first bytes without a broker.
-        admit: tells whether a client with this certificate (DER) may stay; everybody may when there is none.
+        admit: returns whether a client with this certificate (DER) may stay; everybody may when there is none.
 
     Attributes:
         phase: where it stands.

@@ -5,8 +5,10 @@ import hashlib
 import select
 import socket
 import ssl
+import struct
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -184,23 +186,74 @@ def test_an_alert_reaches_a_client_that_keeps_writing(front: BalancedListener, t
             assert answer(secured) == NO_CERTIFICATE[V13]
 
 
-def test_a_client_that_ends_its_own_direction_still_gets_its_answer(front: BalancedListener) -> None:
+class Plain:
+    """A backend without TLS, whose connections a test holds."""
+
+    def __init__(self) -> None:
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.server.settimeout(PATIENCE)
+        self.host, self.port = self.server.getsockname()
+
+    def start(self, **_: object) -> None:
+        """Do nothing: it listens from the beginning."""
+
+    def stop(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Give the port back."""
+        self.server.close()
+
+
+@pytest.fixture
+def plain() -> Iterator[tuple[Plain, BalancedListener]]:
+    """Lend a backend without TLS, and the balancer in front of it."""
+    backend = Plain()
+    with contextlib.closing(BalancedListener([backend], chooser("round_robin", 1))) as front:
+        front.start(mutual=False, chain_pem="", key_pem="", device_cas_pem=())
+        yield backend, front
+
+
+def test_a_client_that_ends_its_own_direction_still_gets_its_answer(plain: tuple[Plain, BalancedListener]) -> None:
     """The end is passed on, and what the backend says then is passed back."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(PATIENCE)
-        stand_in = ThreadedListener(("127.0.0.1", 1))
-        stand_in._port.release()
-        stand_in._port.address = server.getsockname()
-        with contextlib.closing(BalancedListener([stand_in], chooser("round_robin", 1))) as one:
-            one.open()
-            with socket.create_connection((one.host, one.port), PATIENCE) as client:
-                client.sendall(b"question")
-                client.shutdown(socket.SHUT_WR)
-                with server.accept()[0] as behind:
-                    behind.settimeout(PATIENCE)
-                    asked = answer(behind)
-                    behind.sendall(b"answer")
-                assert (asked, answer(client)) == (b"question", b"answer")
+    backend, front = plain
+    with socket.create_connection((front.host, front.port), PATIENCE) as client:
+        client.sendall(b"question")
+        client.shutdown(socket.SHUT_WR)
+        with backend.server.accept()[0] as behind:
+            behind.settimeout(PATIENCE)
+            asked = answer(behind)
+            behind.sendall(b"answer")
+        assert (asked, answer(client)) == (b"question", b"answer")
+
+
+def test_a_client_that_never_goes_is_dropped(plain: tuple[Plain, BalancedListener]) -> None:
+    """A moment after its backend has ended: until then it may read, and what it writes is forgotten."""
+    backend, front = plain
+    with socket.create_connection((front.host, front.port), PATIENCE) as client:
+        backend.server.accept()[0].close()
+        assert answer(client) == b""
+        ended = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() < ended + PATIENCE:
+                client.sendall(b"more")
+                time.sleep(0.05)
+        assert 0.5 < time.monotonic() - ended < PATIENCE
+
+
+def test_a_client_that_resets_ends_at_the_backend_too(plain: tuple[Plain, BalancedListener]) -> None:
+    """Nothing is left of it, on either side."""
+    backend, front = plain
+    client = socket.create_connection((front.host, front.port), PATIENCE)
+    with client, backend.server.accept()[0] as behind:
+        behind.settimeout(PATIENCE)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        assert answer(behind) == b""
+    end = time.monotonic() + PATIENCE
+    while front._clients[0]:
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_a_backend_that_stops_drops_its_clients_alone(balanced: Balanced, tmp_path: Path) -> None:
