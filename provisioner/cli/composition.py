@@ -18,7 +18,7 @@ from provisioner.alibaba import (
     Site,
 )
 from provisioner.alibaba.switches import ApiCall, ConsoleSwitch, OpenApiSwitch, SniSwitch
-from provisioner.errors import UnusableError
+from provisioner.errors import UnusableError, UsageError
 from provisioner.model.certificate import MaterialFiles
 from provisioner.model.instance import Mode
 from provisioner.model.rehearsal import RehearsedSession
@@ -46,6 +46,7 @@ from provisioner.settings.schema import ApiCall as ApiCallSettings
 from provisioner.state import open_state
 from provisioner.wire.aliases import DnsAliases
 from provisioner.wire.canary import Device, PahoCanary
+from provisioner.wire.controls import StdlibControls
 from provisioner.wire.probe import StdlibWireProbe
 from provisioner.wire.rehearsal import DeviceCertificate, LoopbackRehearsal
 from provisioner.wire.resolver import SystemResolver
@@ -92,9 +93,10 @@ class Composition:
     def rollback(self, name: str, run: str, to: str | None) -> tuple[Attempt, Rollback]:
         """Return what takes an instance back.
 
-        To one-way no canary goes along: nothing that lies with the certificates may stand in that way.
+        To one-way a canary goes along only where it can be used: nothing that lies with the certificates may stand in
+        that way.
         """
-        seams = self.seams(name, canary=to != ONE_WAY)
+        seams = self._forgiving(name) if to == ONE_WAY else self.seams(name)
         attempt = Attempt(self.loaded.desired(name), seams, run, "rollback", Permissions())
         return attempt, Rollback(attempt, seams, to)
 
@@ -105,7 +107,8 @@ class Composition:
         for name in self.loaded.settings.instances:
             desired = self.loaded.desired(name)
             domains = [item.domain for item in desired.domains]
-            places.append(Place(desired, Looker(desired.endpoint, self.seams(name).reads, domains)))
+            looker = Looker(desired.endpoint, self.seams(name).reads, domains, desired.waiting.connections)
+            places.append(Place(desired, looker))
         return Pruner(
             self.loaded.settings.account.name_prefix,
             places,
@@ -119,6 +122,7 @@ class Composition:
     def seams(self, name: str, *, canary: bool = True) -> Seams:
         """Return the ports of a run on an instance, without its canary where it is not wanted."""
         instance = self.loaded.settings.instances[name]
+        device = self._device(name, instance) if canary else None
         reads = Reads(
             hosted=AlibabaHostedCertificates(
                 self._clients, unsafe_key_in_query=self.loaded.settings.account.unsafe_key_in_query
@@ -129,7 +133,8 @@ class Composition:
             resolver=SystemResolver(),
             aliases=DnsAliases(),
             probe=StdlibWireProbe(),
-            canary=self._canary(name, instance) if canary else None,
+            canary=self._canary(name, instance, device) if device else None,
+            controls=StdlibControls(device),
             issuer=self._issuer(instance.certificate),
             key_store=self._key_store,
             reader=DerCertificateReader(),
@@ -144,6 +149,13 @@ class Composition:
         records = Records(kept.intents, kept.holds, kept.history, kept.locks, kept.leaves, kept.backoffs, self._sink)
         rotating = SniSwitch(self._clients) if instance.rotate_with == "sni" else None
         return Seams(reads, records, self._switch(instance), rotating)
+
+    def _forgiving(self, name: str) -> Seams:
+        """Return the ports of a run, without its canary where that can't be used."""
+        try:
+            return self.seams(name)
+        except (UnusableError, UsageError):
+            return self.seams(name, canary=False)
 
     def _issuer(self, certificate: str) -> CertificateIssuer:
         found = self.loaded.settings.certificates[certificate]
@@ -220,12 +232,13 @@ class Composition:
             Site(account.site), key, ApiEndpoints(urls.certificates, urls.mqtt) if urls is not None else None
         )
 
-    def _canary(self, name: str, instance: InstanceSettings) -> Canary | None:
+    def _device(self, name: str, instance: InstanceSettings) -> Device | None:
+        """Return who the canary is, None where none is configured."""
         found = instance.canary
         if found is None:
             return None
         key = f"instances.{name}.canary"
-        device = Device(
+        return Device(
             certificate=self.loaded.path(found.certificate),
             private_key=self.loaded.path(found.private_key),
             client_id=found.client_id,
@@ -234,7 +247,11 @@ class Composition:
             password=self.loaded.secret(found.password, f"{key}.password"),
             topic=found.topic,
         )
-        trusted = self._trust(found.trust, f"{key}.trust") if found.trust else []
+
+    def _canary(self, name: str, instance: InstanceSettings, device: Device) -> Canary:
+        found = instance.canary
+        named = found.trust if found is not None else None
+        trusted = self._trust(named, f"instances.{name}.canary.trust") if named else []
         return PahoCanary(device, [*(self._roots(instance.certificate) or []), *trusted])
 
     def _trust(self, path: Path, key: str) -> list[str]:

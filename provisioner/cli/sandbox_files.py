@@ -27,7 +27,7 @@ QUICK_WAITING = {
     "effect_within": "6s",
     "poll": "250ms",
     "status_poll": "500ms",
-    "settle": {"readings": 4, "over": "1s"},
+    "settle": {"readings": 4, "over": "1s", "connections": 24},
 }
 _SUBJECT = DistinguishedName("CN", "ZJ", "HZ", "Example", "MQTT", "ops@example.com", "Example MQTT CA (sandbox)")
 

@@ -32,13 +32,13 @@ def _document(composition: "Composition", name: str) -> dict[str, object]:
     from provisioner.errors import UnusableError
     from provisioner.model.certificate import HostedSpecification
     from provisioner.planning import windows
+    from provisioner.planning.endpoint_view import view
     from provisioner.planning.wanted import renewal_reason, shortcomings
-    from provisioner.planning.wire import view
     from provisioner.runs.looking import Looker
     from provisioner.runs.pinning import pinned_by_files
 
     desired, reads = composition.loaded.desired(name), composition.seams(name, canary=False).reads
-    reading = Looker(desired.endpoint, reads).look()
+    reading = Looker(desired.endpoint, reads, connections=desired.waiting.connections).look()
     seen = view(reading)
     intent, hold = composition.state.intents.open(name), composition.state.holds.get(name)
     last, backoff = composition.state.history.last_run(name), composition.state.backoffs.get(name)

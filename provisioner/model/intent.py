@@ -24,6 +24,7 @@ class Intent:
     ``commanded`` marks a rollback asked for by a person, whose success is convergence and not failure. ``left_out``
     lists addresses that were unreachable before the change and are not judged; ``clients`` the listed device clients
     that were online then. ``instance_id`` is the service's id of what was asked to change.
+    ``addresses`` belonged to the endpoint's name when the request was recorded.
     """
 
     instance: str
@@ -40,6 +41,7 @@ class Intent:
     left_out: tuple[str, ...] = ()
     clients: tuple[str, ...] = ()
     instance_id: str = ""
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

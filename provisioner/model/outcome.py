@@ -20,7 +20,7 @@ class Outcome(Enum):
     FAILED = ("failed", 6, "the service refused or was silent, or a request had no effect; the endpoint is as it was")
     ROLLED_BACK = ("rolled_back", 7, "the change failed; the endpoint is back where it was, verified; on hold")
     BROKEN = ("broken", 8, "the endpoint is not as wanted and no rollback mended it: a person is needed; on hold")
-    WAITING = ("waiting", 9, "steps in the console are still to be done; the endpoint is as it was; resumable")
+    WAITING = ("waiting", 9, "steps in the console are still to be done, or the new state is not proven; resumable")
     PARTIAL = ("partial", 10, "of several instances some ended well and some did not")
     INTERRUPTED = ("interrupted", 130, "the run was stopped; what was requested goes on in the cloud; resumable")
 
@@ -42,7 +42,11 @@ def outcome_of(exit_code: int) -> Outcome:
 
 @dataclass(frozen=True, slots=True)
 class AddressEvidence:
-    """What the last reading showed at one address, in the words of the evidence."""
+    """What the last reading showed at one address, in the words of the evidence.
+
+    ``connections`` is how many connections in a row met the state there. ``without_certificate`` and
+    ``unknown_certificate`` tell how the negative controls ended, None where they were not tried.
+    """
 
     address: str
     tls_version: str | None
@@ -52,11 +56,18 @@ class AddressEvidence:
     inferred: bool
     anonymous_client_refused: bool
     canary: str | None
+    connections: int = 0
+    without_certificate: str | None = None
+    unknown_certificate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What the wire showed: how many readings agreed over how long, and the last one address by address.
+
+    ``connections`` in a row, at the address with the fewest, rule out that a share of ``stale_share_ruled_out`` of the
+    backends is in another state, but for one case in a million (1.0: nothing is ruled out). ``not_shown`` lists what
+    has to be shown before a mutual endpoint is called verified, and was not.
 
     ``left_out`` lists addresses that were unreachable before the change. ``notes`` says what the evidence can't show.
     ``missing_clients`` are listed device clients that were online before the switch and did not come back in time.
@@ -68,6 +79,9 @@ class Evidence:
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     missing_clients: tuple[str, ...] = ()
+    connections: int = 0
+    stale_share_ruled_out: float = 1.0
+    not_shown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +89,8 @@ class InstanceResult:
     """How a run ended on one instance.
 
     ``outage_seconds`` runs from the first failed reading after the request to the first of the good ones, with the poll
-    interval as resolution; None when nothing was switched. ``message`` is the one sentence for a person, ``hint`` the
+    interval as resolution; None when nothing was switched. ``outage_partly``: all the while some connections worked.
+    ``message`` is the one sentence for a person, ``hint`` the
     next command.
     """
 
@@ -88,5 +103,6 @@ class InstanceResult:
     fingerprint_sha256: str | None = None
     hosted_identifier: str | None = None
     outage_seconds: float | None = None
+    outage_partly: bool = False
     evidence: Evidence | None = None
     findings: tuple[Finding, ...] = field(default=())

@@ -19,7 +19,8 @@ from provisioner.planning.case import Case, Check, Permissions, refuse
 from provisioner.planning.domain_checks import kept_problems, names_miss
 from provisioner.planning.satisfies import covers
 from provisioner.planning.wanted import SERVICE_DOMAIN, aim
-from provisioner.planning.wire import Look, mode_words
+from provisioner.planning.wire_state import Look
+from provisioner.planning.wire_words import mode_words
 
 __all__ = ["CHECKS", "SERVICE_WILDCARD", "Case", "Check", "Permissions", "findings", "shown_leaf"]
 
@@ -112,7 +113,14 @@ def held(case: Case) -> Iterator[Finding]:
 def reachable(case: Case) -> Iterator[Finding]:
     """Refuse an endpoint whose state can't be told: nobody could say afterwards what changed."""
     observed = case.observed
-    if observed.view.look is not Look.UP:
+    if observed.view.dropped:
+        yield refuse(
+            "endpoint-drops-logins",
+            f"endpoint {case.desired.endpoint} closes a CONNECT without login: {observed.view.words}; its state can't "
+            "be told, nor whether a way back worked",
+            f"give [instances.{case.desired.name}] a canary that logs in (username and password)",
+        )
+    elif observed.view.look is not Look.UP:
         yield refuse(
             "endpoint-unclear",
             f"endpoint {case.desired.endpoint} shows no clear state: {observed.view.words}",
@@ -235,7 +243,7 @@ def canary(case: Case) -> Iterator[Finding]:
     elif result is not None and not accepted:
         message = f"the canary can't log in before any change: {result.detail or result.verdict.value}"
         section = f"[instances.{case.desired.name}]"
-        if not policy.logs_in and result.verdict is not CanaryVerdict.REFUSED_BY_TLS:
+        if not policy.logs_in and result.verdict not in {CanaryVerdict.REFUSED_BY_TLS, CanaryVerdict.CUT_OFF}:
             yield Finding("canary-refused", message, Severity.WARNING, f"look at canary of {section}")
         elif result.verdict is CanaryVerdict.DISTRUSTED:
             hint = (

@@ -7,7 +7,7 @@ from provisioner.model.certificate import AuthorityFacts, FilesSpecification, Ho
 from provisioner.model.desired import Desired, Wanted
 from provisioner.model.instance import EndpointState
 from provisioner.model.plan import Step
-from provisioner.planning.wire import WireState
+from provisioner.planning.wire_state import WireState
 
 
 def specification_digest(desired: Desired, authority: AuthorityFacts | None, pinned_sha256: str | None = None) -> str:

@@ -9,7 +9,7 @@ from provisioner.model.instance import DeviceCA, EndpointState, Instance, Mapped
 from provisioner.model.intent import Hold, Intent
 from provisioner.model.reading import CanaryResult
 from provisioner.model.rehearsal import RehearsedSession
-from provisioner.planning.wire import View
+from provisioner.planning.wire_state import View
 
 _NAMED_DIGITS = 16
 

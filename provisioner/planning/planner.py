@@ -10,7 +10,7 @@ from provisioner.planning.checks import findings, shown_leaf
 from provisioner.planning.digest import plan_digest, specification_digest
 from provisioner.planning.observed import Observed, Served
 from provisioner.planning.parts import PartPlan
-from provisioner.planning.wire import mode_words
+from provisioner.planning.wire_words import mode_words
 
 ALIBABAS_ROOT = "every client must trust the root of Alibaba's own certificate"
 _RESTART = "one restart of 5 to 10 minutes (documented), in which every client is disconnected"

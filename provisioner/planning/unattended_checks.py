@@ -6,7 +6,7 @@ from provisioner.model.finding import Finding, Severity
 from provisioner.model.instance import Mode
 from provisioner.planning import parts, windows
 from provisioner.planning.case import Case, Check, refuse
-from provisioner.planning.wire import mode_words
+from provisioner.planning.wire_words import mode_words
 
 
 def keeps_mode(case: Case) -> Iterator[Finding]:

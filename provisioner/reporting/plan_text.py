@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from provisioner.model.plan import Plan
-from provisioner.planning.wire import mode_words
+from provisioner.planning.wire_words import mode_words
 from provisioner.reporting.findings_text import print_findings
 from provisioner.reporting.layout import print_item, print_items
 

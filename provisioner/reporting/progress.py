@@ -130,7 +130,7 @@ def _count_words(event: Event) -> str:
     waiting_for_a_person = "budget" in data and data["budget"] is None
     if not data.get("agreeing") or waiting_for_a_person:
         return ""
-    return f"{data['agreeing']} of {data['needed']} readings agree"
+    return f"{data['agreeing']} of {data['needed']} connections agree"
 
 
 def _poll_words(event: Event) -> str:

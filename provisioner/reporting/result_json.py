@@ -60,6 +60,7 @@ def _instance(item: InstanceResult) -> dict[str, object]:
         "fingerprint_sha256": item.fingerprint_sha256,
         "hosted_identifier": item.hosted_identifier,
         "outage_seconds": item.outage_seconds,
+        "outage_partly": item.outage_partly,
         "evidence": None if item.evidence is None else _evidence(item.evidence),
         "findings": [finding_document(finding) for finding in item.findings],
     }
@@ -69,6 +70,9 @@ def _evidence(evidence: Evidence) -> dict[str, object]:
     return {
         "readings": evidence.readings,
         "span_seconds": evidence.span_seconds,
+        "connections": evidence.connections,
+        "stale_share_ruled_out": evidence.stale_share_ruled_out,
+        "not_shown": list(evidence.not_shown),
         "addresses": [
             {
                 "address": item.address,
@@ -79,6 +83,9 @@ def _evidence(evidence: Evidence) -> dict[str, object]:
                 "inferred": item.inferred,
                 "anonymous_client_refused": item.anonymous_client_refused,
                 "canary": item.canary,
+                "connections": item.connections,
+                "without_certificate": item.without_certificate,
+                "unknown_certificate": item.unknown_certificate,
             }
             for item in evidence.addresses
         ],

@@ -1,5 +1,6 @@
 """How a run ended, for a person at three in the morning."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
@@ -17,6 +18,7 @@ _STYLES = {
     Outcome.INTERRUPTED: "yellow",
 }
 _WIDTH = 9
+_NOTHING = 0.5  # a share as large as that is no proof worth telling
 _OVER = {"attended-rollback"}  # said before the run; once it has ended nobody has to stay
 
 
@@ -40,11 +42,15 @@ def print_results(
 
 def _proof(item: InstanceResult) -> Iterator[tuple[str, str]]:
     if item.outage_seconds:
-        yield "outage", f"clients were cut off for {spoken(item.outage_seconds)}"
+        who = "part of the clients" if item.outage_partly else "clients"
+        yield "outage", f"{who} were cut off for {spoken(item.outage_seconds)}"
     evidence = item.evidence
-    if evidence is None or item.outcome is Outcome.WAITING:  # nothing was changed that would need proof
+    nothing_changed = item.outcome is Outcome.WAITING and evidence is not None and not evidence.not_shown
+    if evidence is None or nothing_changed:
         return
     yield "evidence", _agreement(evidence)
+    if evidence.connections:
+        yield "", _share(evidence)
     for address in evidence.addresses:
         yield from _address(address)
     yield from _limits(evidence)
@@ -55,6 +61,15 @@ def _agreement(evidence: Evidence) -> str:
         return "no reading showed one clear state"
     readings = "reading" if evidence.readings == 1 else "equal readings"
     return f"{evidence.readings} {readings} over {spoken(evidence.span_seconds)}"
+
+
+def _share(evidence: Evidence) -> str:
+    """Return what the connections in a row rule out; the share is rounded up, so that no more is claimed."""
+    count = f"{evidence.connections} connections in a row met it"
+    if evidence.stale_share_ruled_out >= _NOTHING:
+        return count
+    share = math.ceil(evidence.stale_share_ruled_out * 100)
+    return f"{count}: a stale share above {share} % is ruled out (1 in a million)"
 
 
 def _limits(evidence: Evidence) -> Iterator[tuple[str, str]]:
@@ -76,3 +91,7 @@ def _address(item: AddressEvidence) -> Iterator[tuple[str, str]]:
         yield "", "- client certificate: not asked for"
     yield "", f"- a client without one: {'refused' if item.anonymous_client_refused else 'not refused'}"
     yield "", f"- canary: {item.canary or 'not tried'}"
+    if item.without_certificate:
+        yield "", f"- its login without a certificate: {item.without_certificate}"
+    if item.unknown_certificate:
+        yield "", f"- a certificate of an unknown CA: {item.unknown_certificate}"

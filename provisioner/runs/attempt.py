@@ -15,7 +15,7 @@ from provisioner.model.outcome import InstanceResult, Outcome
 from provisioner.model.plan import Plan
 from provisioner.planning.checks import Permissions
 from provisioner.planning.observed import Observed
-from provisioner.planning.settle import Ending
+from provisioner.planning.settling import Ending
 from provisioner.runs import results
 from provisioner.runs.changing import Changer
 from provisioner.runs.concluding import Conclusion
@@ -61,7 +61,8 @@ class Attempt:
         self._resuming = resuming
         self._seams = seams
         reads, journal = seams.reads, Journal(run, command, desired, seams.records, seams.reads.clock)
-        looker = Looker(desired.endpoint, reads, [item.domain for item in desired.domains])
+        domains = [item.domain for item in desired.domains]
+        looker = Looker(desired.endpoint, reads, domains, desired.waiting.connections)
         self._observer = Observer(desired, seams, looker)
         unattended = permissions.unattended
         self.watcher = Watcher(desired, reads, journal, looker, self._observer, patient=not unattended)

@@ -5,7 +5,7 @@ from provisioner.model.desired import Desired
 from provisioner.model.event import EventKind
 from provisioner.model.instance import EndpointState, Mode
 from provisioner.model.intent import Action, Intent
-from provisioner.planning.wire import mode_words
+from provisioner.planning.wire_words import mode_words
 from provisioner.ports import EndpointSwitch
 from provisioner.runs.journal import Journal
 from provisioner.runs.seams import Seams
@@ -43,7 +43,15 @@ class Changer:
                 so that it can be resumed).
         """
         driver = self._seams.driver(target, previous)
-        intent = self._journal.intend(action, target, previous, left_out=left_out, commanded=commanded, clients=clients)
+        intent = self._journal.intend(
+            action,
+            target,
+            previous,
+            left_out=left_out,
+            commanded=commanded,
+            clients=clients,
+            addresses=self._watcher.addresses,
+        )
         self._journal.tell(EventKind.REQUESTED, f"requesting {describe_target(target)}", attempt=intent.attempts)
         try:
             self._send(driver, target)

@@ -5,7 +5,7 @@ from provisioner.model.event import EventKind
 from provisioner.model.finding import Finding
 from provisioner.model.intent import Intent
 from provisioner.model.outcome import InstanceResult, Outcome
-from provisioner.planning.settle import Ending
+from provisioner.planning.settling import Ending
 from provisioner.runs import results
 from provisioner.runs.changing import describe_target
 from provisioner.runs.journal import Journal
@@ -38,25 +38,33 @@ class Conclusion:
 
     def of(self, intent: Intent, watched: Watched, findings: tuple[Finding, ...]) -> InstanceResult:
         """Return how the run ends on this instance."""
-        if watched.ending is Ending.SETTLED:
-            return self._settled(intent, watched, findings)
-        if watched.ending is Ending.UNSEEN:
-            return self._unseen(intent, watched, findings)
-        if watched.ending is Ending.UNCHANGED:
-            return results.ended(
-                self._desired,
-                Outcome.WAITING,
-                watched,
-                f"waiting for the steps in the console; {results.now_words(watched.view)}, as before",
-                hint=f"do the steps, then: provisioner resume {self._desired.name}",
-                findings=findings,
-            )
+        ends = {
+            Ending.SETTLED: self._settled,
+            Ending.UNPROVEN: self._unproven,
+            Ending.UNSEEN: self._unseen,
+            Ending.UNCHANGED: self._unchanged,
+        }
+        if watched.ending in ends:
+            return ends[watched.ending](intent, watched, findings)
         if watched.ending is Ending.REVERTED:
             return self._undoer.reverted(intent, watched)
         if watched.ending is Ending.DOWN_OUT_OF_SERVICE:
             self._journal.distrust_change(intent)  # until it is verified here, it is tried nowhere else unattended
             return self._undoer.broken(watched, watched.ending.value)
         return self._undoer.undo(intent, watched)
+
+    def _unproven(self, intent: Intent, watched: Watched, findings: tuple[Finding, ...]) -> InstanceResult:
+        return results.unproven(self._desired, watched, describe_target(intent.target), findings)
+
+    def _unchanged(self, _intent: Intent, watched: Watched, findings: tuple[Finding, ...]) -> InstanceResult:
+        return results.ended(
+            self._desired,
+            Outcome.WAITING,
+            watched,
+            f"waiting for the steps in the console; {results.now_words(watched.view)}, as before",
+            hint=f"do the steps, then: provisioner resume {self._desired.name}",
+            findings=findings,
+        )
 
     def _settled(self, intent: Intent, watched: Watched, findings: tuple[Finding, ...]) -> InstanceResult:
         absence = self._returning.missing(intent.clients)

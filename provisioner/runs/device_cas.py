@@ -11,8 +11,8 @@ from provisioner.model.instance import DeviceCA, Edition, Instance, Mode, editio
 from provisioner.model.outcome import Outcome
 from provisioner.planning import device_ca_checks
 from provisioner.planning.device_cas import by_serial, expired, is_number
+from provisioner.planning.endpoint_view import view
 from provisioner.planning.observed import DeviceCAs
-from provisioner.planning.wire import view
 from provisioner.ports import DeviceAuthority, DeviceCARegistry
 from provisioner.runs.canary_chain import with_canary
 from provisioner.runs.chain_text import ders

@@ -7,7 +7,7 @@ from functools import partial
 from provisioner.errors import ProvisionerError
 from provisioner.model.outcome import InstanceResult, Outcome
 from provisioner.model.plan import Plan
-from provisioner.planning.wire import mode_words
+from provisioner.planning.wire_words import mode_words
 from provisioner.ports import Locks
 from provisioner.runs import results
 from provisioner.runs.attempt import Attempt

@@ -88,6 +88,7 @@ class Journal:
         left_out: tuple[str, ...],
         commanded: bool = False,
         clients: tuple[str, ...] = (),
+        addresses: tuple[str, ...] = (),
     ) -> Intent:
         """Record an intent before its request is sent; a repeated one counts its requests on."""
         before = self.open_intent()
@@ -106,6 +107,7 @@ class Journal:
             left_out=left_out,
             clients=clients,
             instance_id=self._desired.id,
+            addresses=addresses,
         )
         for leaf in sorted(_leaves(target)):
             self.meet(leaf)

@@ -1,15 +1,27 @@
-"""Looking at the wire: one reading over all addresses of an endpoint."""
+"""Reading the wire: fresh connections of several kinds to every address of an endpoint."""
 
-import itertools
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from queue import Empty, SimpleQueue
+from random import Random
 from threading import Thread
 from typing import TypeVar
 
 from provisioner.errors import UnresolvedError
 from provisioner.model.instance import Endpoint, EndpointState, Mode
-from provisioner.model.reading import CanaryResult, DomainReading, Reading
-from provisioner.planning.wire import Look, View, judged, view
+from provisioner.model.reading import (
+    AddressReading,
+    CanaryResult,
+    CanaryVerdict,
+    Control,
+    ControlResult,
+    DomainReading,
+    Reading,
+    Stage,
+)
+from provisioner.planning.endpoint_view import judged, undecided_leaf, view
+from provisioner.planning.wire_state import Look, View
+from provisioner.planning.wire_words import Describe, describe_change, describe_mixture
 from provisioner.runs.seams import Reads
 
 Q = TypeVar("Q")
@@ -17,34 +29,75 @@ T = TypeVar("T")
 
 _LOOKS = 3
 _PAUSE = 1.0
+_FEW = 3
+_AT_ONCE = 8
 
 
 class Looker:
-    """Takes readings of one endpoint, on fresh connections to every address, resolved anew each time.
+    """Takes readings of one endpoint, on fresh connections to every address.
+
+    Names are resolved anew each time. Every address that belonged to the name since the looker was made is looked at,
+    for clients remember addresses; one that left the name and no longer answers is not told of.
+
+    A reading makes a random number of connections to each address. A balancer that takes its backends in turn would
+    else show the same backend to the same kind of client in each reading (measured: a probe and a canary, and a stale
+    backend that only the canary met).
 
     Args:
         endpoint: the endpoint.
         reads: the ports.
         domains: mapped domains, which are asked for by SNI at the same addresses.
+        connections: how many connections a reading makes to one address on average.
     """
 
-    def __init__(self, endpoint: Endpoint, reads: Reads, domains: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        reads: Reads,
+        domains: Collection[str] = (),
+        connections: int = 12,
+    ) -> None:
         self._endpoint = endpoint
         self._reads = reads
         self._domains = tuple(domains)
+        self._connections = connections
+        self._chance = reads.chance
+        self._met: dict[str, None] = {}
 
-    def look(self) -> Reading:
-        """Return what clients without certificate meet now."""
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Every address that belonged to the name so far."""
+        return tuple(self._met)
+
+    def remember(self, addresses: Collection[str]) -> None:
+        """Look at these addresses too: they belonged to the name in an earlier run of the same change."""
+        self._met.update(dict.fromkeys(addresses))
+
+    def look(self, *, few: bool = False) -> Reading:
+        """Return what clients without certificate meet now.
+
+        Args:
+            few: make one to three connections to each address, where no change is expected yet.
+        """
         try:
-            addresses = self._reads.resolver.resolve(self._endpoint)
+            resolved = self._reads.resolver.resolve(self._endpoint)
         except UnresolvedError as error:
             return Reading(self._reads.clock.now(), (), unresolved=error.message.removesuffix("; nothing was changed"))
-        names = (self._endpoint, *(replace(self._endpoint, host=domain) for domain in self._domains))
-        asked = [(name, address) for name in names for address in addresses]
-        seen = iter(_at_once(lambda pair: self._reads.probe.probe(*pair), asked))
-        own = tuple(itertools.islice(seen, len(addresses)))
-        mapped = tuple(DomainReading(item, tuple(itertools.islice(seen, len(addresses)))) for item in self._domains)
-        return Reading(self._reads.clock.now(), own, domains=mapped)
+        self.remember(resolved)
+        places = [(self._endpoint, address) for address in self._met for _ in range(self._number(few=few))]
+        places += [
+            (replace(self._endpoint, host=domain), address)
+            for domain in self._domains
+            for address in resolved
+            for _ in range(self._number(few=True))
+        ]
+        self._chance.shuffle(places)
+        seen = _at_once(lambda place: (place[0].host, self._reads.probe.probe(*place)), places)
+        return Reading(
+            self._reads.clock.now(),
+            _still_there(_of(seen, self._endpoint.host, self.addresses), resolved),
+            domains=tuple(DomainReading(domain, _of(seen, domain, resolved)) for domain in self._domains),
+        )
 
     def look_well(self, left_out: Collection[str] = ()) -> Reading:
         """Return a reading that one lost packet does not spoil: looks again while an address shows no state.
@@ -52,30 +105,42 @@ class Looker:
         Args:
             left_out: addresses of which none is expected.
         """
-        reading = self.look()
+        reading = self._decided(self.look(), left_out)
         for _ in range(_LOOKS - 1):
             if view(reading, left_out).look is Look.UP:
                 break
             self._reads.clock.sleep(_PAUSE)
-            reading = self.look()
+            reading = self._decided(self.look(), left_out)
         return reading
 
-    def look_for(self, wanted: EndpointState, left_out: Collection[str]) -> tuple[Reading, View]:
-        """Return a reading and what it shows; the canary tries its luck only where the wanted state is seen.
+    def look_for(
+        self,
+        wanted: EndpointState,
+        before: EndpointState | None,
+        left_out: Collection[str],
+        *,
+        few: bool = False,
+    ) -> tuple[Reading, View]:
+        """Return a reading and what it shows; canary and controls go along where the wanted state is seen.
 
-        In one-way mode it doesn't: what is served there is not ours, and a client without certificate shows enough.
+        In one-way mode they don't: what is served there is not ours, and a client without certificate shows enough,
+        unless the broker drops it for want of a login.
 
         Args:
             wanted: the state whose verification is under way.
-            left_out: addresses that are not judged.
+            before: the state before the request, for the words.
+            left_out: addresses that are judged only once they answer.
+            few: make few connections.
         """
-        reading = self.look()
-        seen = view(reading, left_out)
-        if wanted.mode is Mode.ONE_WAY or seen.state is None or not seen.state.matches(wanted):
+        describe = describe_change(wanted, before)
+        reading = self.look(few=few)
+        seen = view(reading, left_out, describe)
+        undecided = undecided_leaf(reading, left_out)
+        if wanted.mode is Mode.ONE_WAY:
+            return self._viewed(self._decided(reading, left_out), left_out, describe) if undecided else (reading, seen)
+        if undecided != wanted.leaf and (seen.state is None or not seen.state.matches(wanted)):
             return reading, seen
-        addresses = [item.address for item in judged(reading, left_out)]
-        reading = replace(reading, canaries=self.try_canary(addresses))
-        return reading, view(reading, left_out)
+        return self._viewed(self._with_sessions(reading, left_out, wanted.leaf), left_out, describe)
 
     def try_canary(self, addresses: Collection[str]) -> tuple[CanaryResult, ...]:
         """Return the canary's session at each address, nothing when none is configured."""
@@ -84,22 +149,97 @@ class Looker:
             return ()
         return tuple(canary.attempt(self._endpoint, address) for address in addresses)
 
+    def _number(self, *, few: bool) -> int:
+        if few:
+            return self._chance.randint(1, min(_FEW, self._connections))
+        return number_of_connections(self._connections, self._chance)
 
-def _at_once(call: Callable[[Q], T], questions: Collection[Q]) -> list[T]:
-    """Call for every question at once and return the answers in order.
+    @staticmethod
+    def _viewed(reading: Reading, left_out: Collection[str], describe: Describe) -> tuple[Reading, View]:
+        return reading, view(reading, left_out, describe)
 
-    Daemon threads, because an interrupted process must not wait for silent addresses.
+    def _decided(self, reading: Reading, left_out: Collection[str]) -> Reading:
+        """Return a reading with sessions that log in, where all probes were closed after CONNECT."""
+        leaf = undecided_leaf(reading, left_out)
+        if leaf is None or self._reads.canary is None or view(reading, left_out, describe_mixture).look is Look.UP:
+            return reading
+        return self._with_sessions(reading, left_out, leaf)
+
+    def _with_sessions(self, reading: Reading, left_out: Collection[str], leaf: str | None) -> Reading:
+        considered = judged(reading, left_out)
+        undecided = undecided_leaf(reading, left_out) is not None
+        canaries: list[CanaryResult] = []
+        controls: list[ControlResult] = []
+        for address in dict.fromkeys(item.address for item in considered):
+            times = self._chance.randint(1, 2)
+            here = [item for _ in range(times) for item in self.try_canary([address])]
+            canaries += here
+            # The login is sent to nobody but a server that the canary has verified, on this very leaf.
+            welcome = all(item.verdict is CanaryVerdict.ACCEPTED and item.leaf_sha256 == leaf for item in here)
+            if leaf is not None and welcome:
+                kinds = self._controls(with_canary=bool(here), undecided=undecided)
+                controls += [self._reads.controls.attempt(self._endpoint, address, kind, leaf) for kind in kinds]
+        return replace(reading, canaries=tuple(canaries), controls=tuple(controls))
+
+    def _controls(self, *, with_canary: bool, undecided: bool) -> list[Control]:
+        """Return the controls of one reading in a random order.
+
+        Without a canary the probe is the control without certificate. Where probes show nothing, each control counts
+        for one of them.
+        """
+        without = 0 if not with_canary else self._number(few=False) if undecided else 1
+        kinds = [Control.NO_CERTIFICATE] * without + [Control.UNKNOWN_CERTIFICATE]
+        self._chance.shuffle(kinds)
+        return kinds
+
+
+def number_of_connections(average: int, chance: Random) -> int:
+    """Return a random number of connections, odd and even: half the average to one and a half."""
+    return chance.randint(average // 2 + 1, average + average // 2)
+
+
+def _of(
+    seen: Sequence[tuple[str, AddressReading]], host: str, addresses: Collection[str]
+) -> tuple[AddressReading, ...]:
+    """Return the probes of one name in the order of the addresses."""
+    return tuple(item for address in addresses for name, item in seen if (name, item.address) == (host, address))
+
+
+def _still_there(readings: tuple[AddressReading, ...], resolved: Collection[str]) -> tuple[AddressReading, ...]:
+    """Leave out addresses that left the name and answer no more."""
+    answering = {item.address for item in readings if item.stage is not Stage.CONNECT}
+    return tuple(item for item in readings if item.address in resolved or item.address in answering)
+
+
+def _at_once(call: Callable[[Q], T], questions: Sequence[Q]) -> list[T]:
+    """Call for every question, several at once, and return the answers in order.
+
+    Daemon threads, because an interrupted process must not wait for silent addresses. What a call raises is raised
+    here.
     """
     if len(questions) == 1:
         return [call(question) for question in questions]
+    waiting: SimpleQueue[tuple[int, Q]] = SimpleQueue()
+    for item in enumerate(questions):
+        waiting.put(item)
     answers: dict[int, T] = {}
+    errors: list[BaseException] = []
 
-    def keep(place: int, question: Q) -> None:
-        answers[place] = call(question)
+    def work() -> None:
+        while not errors:
+            try:
+                place, question = waiting.get_nowait()
+                answers[place] = call(question)
+            except Empty:
+                return
+            except BaseException as error:  # noqa: BLE001  handed to the caller
+                errors.append(error)
 
-    threads = [Thread(target=keep, args=item, name="probe", daemon=True) for item in enumerate(questions)]
+    threads = [Thread(target=work, name="probe", daemon=True) for _ in range(min(_AT_ONCE, len(questions)))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    if errors:
+        raise errors[0]
     return [answers[place] for place in range(len(questions))]

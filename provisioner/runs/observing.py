@@ -9,11 +9,12 @@ from provisioner.model.certificate import HostedCertificate, HostedSpecification
 from provisioner.model.desired import Desired, Mapped, Wanted
 from provisioner.model.instance import DeviceCA, Instance, Mode, NameRecord
 from provisioner.model.reading import AddressReading, CanaryResult, CanaryVerdict, Reading
+from provisioner.planning.endpoint_view import unreachable, view
 from provisioner.planning.observed import DeviceCAs, Kept, Observed, Part, Rehearsed, Served, hosted_copy
 from provisioner.planning.parts import PartPlan, own_part
 from provisioner.planning.planner import planned_parts
 from provisioner.planning.strangers import strangers
-from provisioner.planning.wire import Look, View, unreachable, view
+from provisioner.planning.wire_state import Look, View
 from provisioner.runs.canary_chain import with_canary
 from provisioner.runs.chain_text import ders
 from provisioner.runs.looking import Looker
@@ -21,7 +22,7 @@ from provisioner.runs.pinning import pinned_by_files, pinned_by_identifier
 from provisioner.runs.seams import Records, Seams
 from provisioner.waiting import Repeater
 
-_PASSING = {CanaryVerdict.UNREACHABLE, CanaryVerdict.NO_ECHO}
+_PASSING = {CanaryVerdict.UNREACHABLE, CanaryVerdict.CUT_OFF, CanaryVerdict.NO_ECHO}
 _SERVICE_DOMAIN = ".mqtt.aliyuncs.com"
 
 

@@ -7,8 +7,8 @@ from provisioner.errors import RefusedError, ServiceError
 from provisioner.model.certificate import HostedSpecification
 from provisioner.model.desired import Desired
 from provisioner.model.instance import EndpointState
+from provisioner.planning.endpoint_view import view
 from provisioner.planning.pruning import Needed, Verdict, own_name, verdicts
-from provisioner.planning.wire import view
 from provisioner.ports import CertificateRemoval, Clock, History, HostedCertificates, Intents
 from provisioner.runs.looking import Looker
 from provisioner.waiting import Repeater

@@ -7,7 +7,8 @@ from provisioner.model.desired import Desired
 from provisioner.model.finding import Finding, Severity
 from provisioner.model.outcome import InstanceResult, Outcome, outcome_of
 from provisioner.model.plan import Plan
-from provisioner.planning.wire import View, describe, mode_words
+from provisioner.planning.wire_state import View
+from provisioner.planning.wire_words import describe, mode_words
 from provisioner.runs.watching import Watched
 
 
@@ -34,6 +35,34 @@ def clients_missing(missing: tuple[str, ...], awaited: tuple[str, ...]) -> Findi
         Severity.WARNING,
         "look at these devices; provisioner rollback takes the endpoint back",
     )
+
+
+def not_proven(desired: Desired, watched: Watched, severity: Severity) -> Finding:
+    """Return the finding that an endpoint is as wanted for all that was seen, and that something was not shown."""
+    return Finding(
+        "not-proven",
+        f"not shown: {'; '.join(watched.evidence.not_shown)}",
+        severity,
+        _to_prove(desired),
+    )
+
+
+def unproven(desired: Desired, watched: Watched, target: str, findings: tuple[Finding, ...]) -> InstanceResult:
+    """Return the result of a switch after which a negative control, or the canary to compare it with, is missing."""
+    return ended(
+        desired,
+        Outcome.WAITING,
+        watched,
+        f"{desired.endpoint} is {target} for all that was seen, but that is not proven",
+        hint=f"{_to_prove(desired)}, then: provisioner resume {desired.name}",
+        findings=(*findings, not_proven(desired, watched, Severity.ALARM)),
+    )
+
+
+def _to_prove(desired: Desired) -> str:
+    if not desired.canary.configured:
+        return f"add canary to [instances.{desired.name}]"
+    return f"look at provisioner probe {desired.endpoint}"
 
 
 def clients_unknown(unseen: tuple[str, ...], awaited: tuple[str, ...], why: str) -> Finding:
@@ -136,6 +165,7 @@ def ended(
         fingerprint_sha256=state.leaf if state else None,
         hosted_identifier=identifier,
         outage_seconds=watched.outage if outage is None else outage,
+        outage_partly=watched.partly,
         evidence=watched.evidence,
         findings=findings,
     )

@@ -8,9 +8,10 @@ from provisioner.model.event import EventKind
 from provisioner.model.instance import EndpointState, MappedState, Mode, Status
 from provisioner.model.intent import Action, Intent
 from provisioner.model.outcome import InstanceResult, Outcome
+from provisioner.planning.endpoint_view import view
 from provisioner.planning.observed import hosted_copy
 from provisioner.planning.planner import ALIBABAS_ROOT, restorable
-from provisioner.planning.wire import asks_only, view
+from provisioner.planning.wire_words import asks_only
 from provisioner.ports import Locks
 from provisioner.runs.attempt import Attempt
 from provisioner.runs.changing import describe_target
@@ -55,7 +56,8 @@ class Rollback:
         self._desired = attempt.desired
         self._seams = seams
         self._to = to
-        self._looker = Looker(attempt.desired.endpoint, seams.reads, [item.domain for item in self._desired.domains])
+        domains = [item.domain for item in self._desired.domains]
+        self._looker = Looker(attempt.desired.endpoint, seams.reads, domains, self._desired.waiting.connections)
         self._repeater = Repeater(seams.reads.clock)
 
     def target(self) -> EndpointState:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from random import Random, SystemRandom
 
 from provisioner.model.instance import EndpointState, Mode
 from provisioner.ports import (
@@ -11,6 +12,7 @@ from provisioner.ports import (
     CertificateIssuer,
     CertificateReader,
     Clock,
+    Controls,
     DeviceCAs,
     EndpointSwitch,
     EventSink,
@@ -42,6 +44,7 @@ class Reads:
     """What a run looks through; nothing here changes anything outside.
 
     ``issuer`` and ``rehearsal`` are those of the endpoint's own certificate, ``sources`` those of mapped domains.
+    ``chance`` is where random numbers come from.
     """
 
     hosted: HostedCertificates
@@ -52,12 +55,14 @@ class Reads:
     aliases: Aliases
     probe: WireProbe
     canary: Canary | None
+    controls: Controls
     issuer: CertificateIssuer
     key_store: KeyStore
     reader: CertificateReader
     rehearsal: Rehearsal
     clock: Clock
     sources: Mapping[str, Source] = field(default_factory=dict)
+    chance: Random = field(default_factory=SystemRandom)
 
     def source(self, certificate: str) -> Source:
         """Return where a certificate comes from."""

@@ -3,12 +3,13 @@
 from provisioner.errors import ServiceError, UnusableError
 from provisioner.model.desired import Desired
 from provisioner.model.event import EventKind
+from provisioner.model.finding import Severity
 from provisioner.model.instance import EndpointState
 from provisioner.model.intent import Action, Intent
 from provisioner.model.outcome import InstanceResult, Outcome
 from provisioner.planning.digest import specification_digest
 from provisioner.planning.planner import restorable, rollback_target
-from provisioner.planning.settle import Ending
+from provisioner.planning.settling import Ending
 from provisioner.runs import results
 from provisioner.runs.changing import Changer, describe_target
 from provisioner.runs.journal import Journal
@@ -36,7 +37,7 @@ class Undoer:
 
     def undo(self, intent: Intent, watched: Watched, why: str = "") -> InstanceResult:
         """Roll a failed switch back and return how that ended; ``why`` is told by the wire when not given."""
-        why = why or f"{watched.ending.value}: {watched.view.words}"
+        why = why or f"{watched.ending.value}: {watched.words or watched.view.words}"
         self._journal.distrust_change(intent)
         target = rollback_target(self._desired, intent.previous, previous_valid=self.still_valid(intent.previous))
         if target is None:
@@ -101,20 +102,24 @@ class Undoer:
             self._journal.mark_looked_through(intent)
             if intent.attempts < MOST_ATTEMPTS:
                 return self.repeat(intent, "the rollback's request had no effect", seen=watched)
-        if watched.ending is not Ending.SETTLED:
+        if watched.ending not in {Ending.SETTLED, Ending.UNPROVEN}:
             return self.broken(watched, f"the rollback to {describe_target(intent.target)} did not succeed", cut_off)
         because = f", because {why}" if why else ""
         self.hold(f"rolled back to {describe_target(intent.target)}{', as asked' if intent.commanded else because}")
         self._journal.verified(intent.target, intent.target)
         outcome = Outcome.CONVERGED if intent.commanded else Outcome.ROLLED_BACK
+        proven = watched.ending is Ending.SETTLED
+        gaps = () if proven else (results.not_proven(self._desired, watched, Severity.ALARM),)
         return results.ended(
             self._desired,
             outcome,
             watched,
-            f"rolled back, verified; {results.now_words(watched.view)}; on hold{because}",
+            f"rolled back, {'verified' if proven else 'but not proven'}; {results.now_words(watched.view)}; "
+            f"on hold{because}",
             hint=f"find out why, then: provisioner apply {self._desired.name} --release",
             identifier=intent.target.identifier,
             outage=cut_off,
+            findings=gaps,
         )
 
     def repeat(self, intent: Intent, why: str, *, seen: Watched | None = None) -> InstanceResult:

@@ -9,8 +9,9 @@ from provisioner.model.instance import EndpointState, MappedState, Status, statu
 from provisioner.model.intent import Action, Intent
 from provisioner.model.outcome import Evidence
 from provisioner.model.reading import Reading
-from provisioner.planning.settle import Ending, Watch
-from provisioner.planning.wire import Look, View, view
+from provisioner.planning.endpoint_view import view
+from provisioner.planning.settling import Ending, Settling
+from provisioner.planning.wire_state import Look, View
 from provisioner.runs.evidence import evidence
 from provisioner.runs.journal import Journal
 from provisioner.runs.looking import Looker
@@ -24,7 +25,8 @@ class Watched:
     """How a wait ended, what was seen last, and the evidence.
 
     ``failed_at`` is the monotonic time of the first failed reading, ``good_at`` that of the first of the last agreeing
-    ones; either may be None.
+    ones; either may be None. ``words`` tells what kept the wanted state from settling, over the whole wait.
+    ``partly``: while clients were cut off, some connections worked all the time.
     """
 
     ending: Ending
@@ -32,6 +34,8 @@ class Watched:
     failed_at: float | None
     good_at: float | None
     evidence: Evidence
+    words: str = ""
+    partly: bool = False
 
     @property
     def state(self) -> EndpointState | None:
@@ -47,6 +51,15 @@ class Watched:
     def outage(self) -> float | None:
         """Seconds that clients were cut off, 0 when no reading failed, None when they still are."""
         return outage(self.failed_at, self.good_at)
+
+
+def _alternation(watch: Settling, seen: View) -> str:
+    """Return how often something else than the wanted state was met since that was met first, in words."""
+    others, connections = watch.wanted_and_others()
+    if not others:
+        return seen.words
+    last = watch.last_other or seen.words
+    return f"of {connections} connections since the wanted state was met first, {others} met something else; {last}"
 
 
 def outage(failed_at: float | None, good_at: float | None) -> float | None:
@@ -90,9 +103,14 @@ class Watcher:
         self._canary = reads.canary is not None
         self._patient = patient
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Every address that belonged to the endpoint's name so far."""
+        return self._looker.addresses
+
     def follow(self, intent: Intent, *, attended: bool) -> Watched:
         """Wait until the intent's request has had its effect, or the wait ends otherwise."""
-        watch = Watch(
+        watch = Settling(
             wanted=intent.target,
             previous=intent.previous,
             policy=self._desired.waiting,
@@ -102,13 +120,14 @@ class Watcher:
             patient=self._patient or intent.action is Action.ROLLBACK,
         )
         self._status_at = None
+        self._looker.remember(intent.addresses)
         marked = intent.interrupted
         last: tuple[Reading, View] | None = None
 
         def tick() -> Ending | None:
             nonlocal last, marked
             self.heed_stop()
-            last = self._looker.look_for(intent.target, intent.left_out)
+            last = self._looker.look_for(intent.target, intent.previous, intent.left_out, few=watch.idle)
             extended = watch.extended
             ending = watch.take(last[1], self.status(), self._clock.monotonic())
             if watch.changed and not marked:
@@ -125,14 +144,14 @@ class Watcher:
 
         One silent reading pauses the count; a second one in a row is something else.
         """
-        watch = Watch(state, None, self._desired.waiting, self._clock.monotonic())
+        watch = Settling(state, None, self._desired.waiting, self._clock.monotonic())
         last: tuple[Reading, View] | None = None
 
         def tick() -> Ending | None:
             nonlocal last
             self.heed_stop()
             pause = last is not None and last[1].look is Look.UP
-            last = self._looker.look_for(state, left_out)
+            last = self._looker.look_for(state, None, left_out)
             seen = last[1]
             ending = watch.take(seen, Status.IN_SERVICE, self._clock.monotonic())
             self._tell(watch, seen, newly_extended=False)
@@ -141,7 +160,8 @@ class Watcher:
 
         ending = poll_until(tick, self._clock, self._desired.waiting.poll.total_seconds())
         assert last is not None
-        return self._watched(ending, watch, *last, left_out) if ending is Ending.SETTLED else None
+        there = ending in {Ending.SETTLED, Ending.UNPROVEN}
+        return self._watched(ending, watch, *last, left_out) if there else None
 
     def now(self, left_out: tuple[str, ...]) -> EndpointState | None:
         """Return the state that the endpoint is in now, None when it is down or mixed."""
@@ -167,10 +187,12 @@ class Watcher:
         return not intent.interrupted and state is not None and state.same_as(intent.previous, intent.target)
 
     def _watched(
-        self, ending: Ending, watch: Watch, reading: Reading, seen: View, left_out: tuple[str, ...]
+        self, ending: Ending, watch: Settling, reading: Reading, seen: View, left_out: tuple[str, ...]
     ) -> Watched:
-        proof = evidence(reading, watch.streak, left_out, canary=self._canary)
-        return Watched(ending, seen, watch.failed_at, watch.good_at, proof)
+        proof = evidence(reading, watch, left_out, canary=self._canary)
+        partly = watch.failed_at is not None and not watch.departure.blackout
+        words = _alternation(watch, seen)
+        return Watched(ending, seen, watch.failed_at, watch.good_at, proof, words=words, partly=partly)
 
     def await_in_service(self) -> bool:
         """Wait until the status is 5, twice the deadline at most; return whether it is."""
@@ -227,7 +249,7 @@ class Watcher:
             return False
         return True
 
-    def _tell(self, watch: Watch, seen: View, *, newly_extended: bool) -> None:
+    def _tell(self, watch: Settling, seen: View, *, newly_extended: bool) -> None:
         now, policy = self._clock.monotonic(), self._desired.waiting
         budget = watch.budget()
         if newly_extended:
@@ -241,7 +263,7 @@ class Watcher:
             wire=seen.words,
             elapsed=round(now - watch.started, 1),
             budget=None if budget is None else round(budget - watch.started, 1),
-            agreeing=watch.streak.count if watch.streak else 0,
-            needed=policy.readings,
+            agreeing=watch.connections()[0],
+            needed=watch.connections()[1],
             poll=policy.poll.total_seconds(),
         )

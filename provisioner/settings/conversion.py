@@ -161,6 +161,8 @@ class LoadedSettings:
             effect_within=found.effect_within,
             readings=found.settle.readings,
             over=found.settle.over,
+            smallest_share=found.settle.smallest_share,
+            connections=found.settle.connections,
             poll=found.poll,
             status_poll=found.status_poll,
         )

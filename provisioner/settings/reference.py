@@ -81,6 +81,7 @@ def _kind(field: FieldInfo) -> str:
         timedelta: "duration",
         bool: "`true` \\| `false`",
         int: "number",
+        float: "number",
         str: "text",
     }
     return many + next((words for known, words in names.items() if issubclass(kind, known)), "text")

@@ -1,5 +1,6 @@
 """The schema of the configuration. Field descriptions become the reference in the README."""
 
+import math
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from provisioner.planning.stale_share import connections_needed
 from provisioner.settings.certificate_schema import CertificateSettings
 from provisioner.settings.instance_schema import Duration, InstanceSettings
 from provisioner.settings.names import (
@@ -135,8 +137,23 @@ class Switches(Section):
 class Settle(Section):
     """When the endpoint counts as settled."""
 
-    readings: Annotated[int, Field(ge=2, le=1000)] = Field(default=10, description="consecutive equal readings")
+    readings: Annotated[int, Field(ge=2, le=1000)] = Field(
+        default=10, description="consecutive equal readings, at least"
+    )
     over: Duration = Field(default=timedelta(seconds=30), description="the span that they cover at least")
+    smallest_share: Annotated[float, Field(ge=0.001, le=0.5)] = Field(
+        default=0.125,
+        description="the smallest share of backends in another state to rule out; half of it takes twice the "
+        "connections",
+    )
+    connections: Annotated[int, Field(ge=2, le=200)] = Field(
+        default=12, description="connections of one reading to one address, on average; the number varies at random"
+    )
+
+    @property
+    def shortest(self) -> int:
+        """How many readings it takes at least."""
+        return max(self.readings, math.ceil(connections_needed(self.smallest_share) / self.connections))
 
 
 class Waiting(Section):
@@ -155,8 +172,11 @@ class Waiting(Section):
     def _fits(self) -> "Waiting":
         if self.effect_within >= self.deadline:
             raise ValueError("effect_within must be shorter than deadline")
-        if max(self.settle.over, (self.settle.readings - 1) * self.poll) >= self.deadline:
-            raise ValueError("settle takes longer than deadline: fewer readings, a shorter span, or a shorter poll")
+        if max(self.settle.over, (self.settle.shortest - 1) * self.poll) >= self.deadline:
+            raise ValueError(
+                "settle takes longer than deadline: fewer readings, a shorter span, a shorter poll, more connections, "
+                "or a larger smallest_share"
+            )
         return self
 
 

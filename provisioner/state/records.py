@@ -53,6 +53,7 @@ class SqlIntents:
             "left_out": json.dumps(list(intent.left_out)),
             "clients": json.dumps(list(intent.clients)),
             "instance_id": intent.instance_id,
+            "addresses": json.dumps(list(intent.addresses)),
         }
         with self._database.writing() as connection:
             connection.execute(upsert(tables.intents, values, "instance"))
@@ -153,6 +154,7 @@ def _intent(row: RowMapping) -> Intent:
         left_out=tuple(json.loads(row["left_out"])),
         clients=tuple(json.loads(row["clients"])),
         instance_id=row["instance_id"],
+        addresses=tuple(json.loads(row["addresses"])),
     )
 
 

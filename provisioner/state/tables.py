@@ -2,7 +2,7 @@
 
 from sqlalchemy import Boolean, Column, Float, Integer, MetaData, String, Table, Text
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
@@ -16,6 +16,7 @@ ADDED_COLUMNS = {
         "ALTER TABLE endpoints ADD COLUMN domains TEXT NOT NULL DEFAULT '[]'",
         "ALTER TABLE endpoints ADD COLUMN previous_domains TEXT NOT NULL DEFAULT '[]'",
     ),
+    3: ("ALTER TABLE intents ADD COLUMN addresses TEXT NOT NULL DEFAULT '[]'",),
 }
 
 intents = Table(
@@ -41,6 +42,7 @@ intents = Table(
     Column("instance_id", String, nullable=False, server_default=""),
     Column("target_domains", Text, nullable=False, server_default="[]"),
     Column("previous_domains", Text, nullable=False, server_default="[]"),
+    Column("addresses", Text, nullable=False, server_default="[]"),
 )
 
 holds = Table(

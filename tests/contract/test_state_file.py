@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -166,7 +167,7 @@ def test_an_older_schema_is_upgraded_with_what_is_in_it(path: Path) -> None:
     with opened(path) as state:
         state.intents.save(INTENT)
         state.history.switched("prod", STATE, None, START)
-    added = [re.fullmatch(r"ALTER TABLE (\w+) ADD COLUMN (\w+) .*", text) for text in ADDED_COLUMNS[2]]
+    added = [re.fullmatch(r"ALTER TABLE (\w+) ADD COLUMN (\w+) .*", text) for text in chain(*ADDED_COLUMNS.values())]
     drops = [f"ALTER TABLE {found[1]} DROP COLUMN {found[2]}" for found in added if found]
     change(path, *drops, "DROP TABLE leaves", "DROP TABLE backoffs", "PRAGMA user_version = 1")
     with opened(path, create=False) as state:

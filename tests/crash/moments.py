@@ -13,12 +13,12 @@ QUICK: Mapping[str, object] = {
     "effect_within": "1500ms",
     "poll": "100ms",
     "status_poll": "200ms",
-    "settle": {"readings": 3, "over": "300ms"},
+    "settle": {"readings": 3, "over": "300ms", "smallest_share": 0.5},
 }
 # A run that waits like this is still waiting whenever the test comes to it.
-ENDLESS = {**QUICK, "deadline": "20m", "settle": {"readings": 3, "over": "10m"}}
+ENDLESS = {**QUICK, "deadline": "20m", "settle": {"readings": 3, "over": "10m", "smallest_share": 0.5}}
 # A bad switch is judged soon, and there is time to see the rollback's wait.
-UNHURRIED = {**QUICK, "settle": {"readings": 3, "over": "2s"}}
+UNHURRIED = {**QUICK, "settle": {"readings": 3, "over": "2s", "smallest_share": 0.5}}
 
 
 @dataclass(frozen=True, slots=True)

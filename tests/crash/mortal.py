@@ -18,6 +18,8 @@ WAITING = WaitingPolicy(
     readings=3,
     over=timedelta(seconds=30),
     poll=timedelta(seconds=15),
+    connections=1,
+    smallest_share=0.99,
 )
 _PURE = {"now", "monotonic"}
 

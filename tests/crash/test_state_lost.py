@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.model.instance import Status
+from provisioner.state.tables import SCHEMA_VERSION
 from tests.crash.moments import (
     APPLY,
     QUICK,
@@ -133,7 +134,7 @@ def test_a_state_that_cannot_be_read(cloud: Cloud) -> None:
     newer = sound[:60] + (99).to_bytes(4, "big") + sound[64:]
     torn = sound[:4096] + b"\xff" * (len(sound) - 4096)
     for content, words in (
-        (newer, "written by a newer release (schema 99, this one knows 2); nothing was changed"),
+        (newer, f"written by a newer release (schema 99, this one knows {SCHEMA_VERSION}); nothing was changed"),
         (torn, "the state can't be used: database disk image is malformed"),
         (b"\x00" * len(sound), "the state can't be used: file is not a database; nothing was changed"),
     ):
@@ -154,7 +155,7 @@ def test_a_state_of_the_first_release(cloud: Cloud, command: tuple[str, ...], mo
     kill_at(cloud, "switch-down")
     _as_the_first_release_wrote_it(_database(cloud))
     require_end(cloud, cloud.run(*command, "--json"), 0, mode, asked)
-    assert cloud.state_rows("PRAGMA user_version") == [(2,)]
+    assert cloud.state_rows("PRAGMA user_version") == [(SCHEMA_VERSION,)]
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the platform does not show which files are open")

@@ -35,7 +35,8 @@ def test_an_hourly_job_is_quiet(rotating: Cloud) -> None:
     before = len(rotating.actions())
     done = rotating.run("rotate", "--quiet")
     assert (done.code, done.out, done.err) == (0, "", "")
-    assert set(rotating.actions()[before:]) == {"ListInstances", "ListCertificates", "ListCaCertificate"}
+    read = {"ListInstances", "ListCertificates", "ListCaCertificate", "ListDeviceCertificateByCaSn"}
+    assert set(rotating.actions()[before:]) == read
 
 
 def test_a_rotation_by_restart(rotating: Cloud) -> None:

@@ -1,6 +1,7 @@
 """A world with one instance on a pretended clock: its directory, its endpoint, and what requests do to it."""
 
 import ssl
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -24,7 +25,16 @@ from provisioner.model.instance import (
     NameRecord,
     Status,
 )
-from provisioner.model.reading import AddressReading, CanaryResult, CanaryVerdict, Required, Stage
+from provisioner.model.reading import (
+    AddressReading,
+    CanaryResult,
+    CanaryVerdict,
+    Control,
+    ControlEnd,
+    ControlResult,
+    Required,
+    Stage,
+)
 from tests.fakes.clock import FakeClock
 
 ALIBABA = b"the default certificate"
@@ -50,6 +60,7 @@ class Shown:
     asks: bool = False
     devices_accepted: bool = True
     up: bool = True
+    any_certificate: bool = False
 
 
 @dataclass(slots=True)
@@ -65,6 +76,10 @@ class World:
     ``elsewhere`` says what single addresses show instead: another state, or ``silent``, ``unreachable``, ``no_mqtt``;
     ``glitches`` what the next probes meet, one each; ``unresolved`` how many of the next resolutions fail.
     ``device_verdicts`` says how device sessions end in a mode.
+
+    ``backends`` stand behind a balancer that takes them in turn, each connection the next one: a state, a word as in
+    ``elsewhere``, or None for what the endpoint shows. ``alerts`` is whether refused clients get an alert;
+    ``drops_logins`` whether a CONNECT without login is answered by a close.
     """
 
     clock: FakeClock
@@ -96,6 +111,11 @@ class World:
     glitches: list[str] = field(default_factory=list)
     unresolved: int = 0
     device_verdicts: dict[Mode, CanaryVerdict] = field(default_factory=dict)
+    backends: "list[Shown | str | None]" = field(default_factory=list)
+    alerts: bool = True
+    drops_logins: bool = False
+    _turn: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _accepted: tuple[float, EndpointState, str] | None = None
     _ready_at: float | None = None
     _next: tuple[Shown, int] | None = None
@@ -176,8 +196,9 @@ class World:
 
     def probe(self, endpoint: Endpoint, address: str) -> AddressReading:
         """Return what a client without certificate meets."""
-        self.move()
-        shown = self.glitches.pop(0) if self.glitches else self.elsewhere.get(address, self.shown)
+        with self._lock:
+            self.move()
+            shown = self.glitches.pop(0) if self.glitches else self.meet(address)
         if shown == "silent":
             return AddressReading(address, Stage.CONNECT, timed_out=True, failure="no answer in time")
         if shown == "no_mqtt":
@@ -187,15 +208,29 @@ class World:
         der = self.mapping.get(endpoint.host, shown.der) if shown.mutual else shown.der
         return AddressReading(
             address,
-            Stage.HANDSHAKE if shown.mutual else Stage.ANSWERED,
+            Stage.HANDSHAKE if shown.mutual else Stage.MQTT if self.drops_logins else Stage.ANSWERED,
+            failure="closed" if self.drops_logins and not shown.mutual else "",
             tls_version="TLSv1.2",
             leaf_sha256=self.sha256(der),
             chain=(der,),
             chain_complete=True,
             asked=shown.asks,
-            required=Required.YES if shown.mutual else Required.NO,
-            connack=None if shown.mutual else 5,
+            required=self._required(shown),
+            connack=None if shown.mutual or self.drops_logins else 5,
         )
+
+    def meet(self, address: str = ADDRESS) -> "Shown | str":
+        """Return what the next connection to an address meets."""
+        shown = self.elsewhere.get(address, self.shown)
+        if not self.backends or shown is not self.shown:
+            return shown
+        self._turn += 1
+        return self.backends[self._turn % len(self.backends)] or shown
+
+    def _required(self, shown: Shown) -> Required:
+        if not shown.mutual:
+            return Required.UNKNOWN if shown.asks and self.drops_logins else Required.NO
+        return Required.YES if self.alerts else Required.LIKELY
 
     @property
     def chain_pem(self) -> str:
@@ -205,12 +240,13 @@ class World:
     def attempt(self, endpoint: Endpoint, address: str) -> CanaryResult:
         """Return how a device session ends."""
         self.move()
-        if not self.shown.up:
+        shown = self.meet(address)
+        if isinstance(shown, str) or not shown.up:
             return CanaryResult(address, CanaryVerdict.UNREACHABLE, "connection refused")
-        mode = Mode.MUTUAL if self.shown.mutual else Mode.ONE_WAY
-        accepted = CanaryVerdict.ACCEPTED if self.shown.devices_accepted else CanaryVerdict.REFUSED_BY_TLS
+        mode = Mode.MUTUAL if shown.mutual else Mode.ONE_WAY
+        accepted = CanaryVerdict.ACCEPTED if shown.devices_accepted else CanaryVerdict.REFUSED_BY_TLS
         verdict = self.device_verdicts.get(mode, accepted)
-        return CanaryResult(address, verdict, verdict.value)
+        return CanaryResult(address, verdict, verdict.value, leaf_sha256=self.sha256(shown.der))
 
     def online(self, region: str, instance_id: str, client_ids: tuple[str, ...]) -> frozenset[str]:
         """Return which clients are online: none while the endpoint is down."""
@@ -228,6 +264,33 @@ class World:
             self.act(target, effect, since)
         if self._ready_at is not None and self.clock.monotonic() >= self._ready_at and self._next is not None:
             (self.shown, self.status), self._ready_at, self._next = self._next, None, None
+
+
+class Strangers:
+    """Implements ``Controls`` for the world's endpoint."""
+
+    logs_in = True
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def attempt(self, endpoint: Endpoint, address: str, control: Control, leaf_sha256: str) -> ControlResult:
+        """Return how a client ends that should be refused."""
+        world = self._world
+        world.move()
+        shown = world.meet(address)
+        if isinstance(shown, str) or not shown.up:
+            return ControlResult(address, control, ControlEnd.UNREACHABLE, "connection refused", with_login=True)
+        served = world.sha256(shown.der)
+        let_in = not shown.mutual or (control is Control.UNKNOWN_CERTIFICATE and shown.any_certificate)
+        end = ControlEnd.ALERT if world.alerts else ControlEnd.CLOSED_EARLY
+        if served != leaf_sha256:
+            end = ControlEnd.OTHER_LEAF
+        elif let_in:
+            end = ControlEnd.LET_IN
+        return ControlResult(
+            address, control, end, end.value, with_login=True, leaf_sha256=served, asked=shown.mutual or shown.asks
+        )
 
 
 class Alone:

@@ -76,7 +76,11 @@ GOOD: dict[str, Any] = {
             "one_way": {"action": "Off", "version": "2020-04-20", "parameters": {"Id": "{instance_id}"}},
         }
     },
-    "waiting": {"deadline": "30m", "effect_within": "12m", "settle": {"readings": 10, "over": "30s"}},
+    "waiting": {
+        "deadline": "30m",
+        "effect_within": "12m",
+        "settle": {"readings": 10, "over": "30s", "smallest_share": 0.125, "connections": 12},
+    },
 }
 SECRETS = (
     ("account", "credentials", "access_key_id"),

@@ -2,10 +2,11 @@
 
 import pytest
 
+from provisioner.model.event import EventKind
 from provisioner.model.finding import Finding
 from provisioner.model.instance import Mode
 from provisioner.model.outcome import InstanceResult, Outcome
-from tests.fakes.stage import Stage
+from tests.fakes.stage import Killed, Stage
 from tests.fakes.world import ADDRESS, ALIBABA, Shown
 
 OTHER = "192.0.2.11"
@@ -91,11 +92,50 @@ def test_addresses_may_change_during_the_restart(stage: Stage) -> None:
     """What the name leads to afterwards is what counts."""
 
     def move() -> None:
+        stage.world.elsewhere = dict.fromkeys(stage.world.addresses, "unreachable")
         stage.world.addresses = ("192.0.2.20",)
 
     stage.world.on_request = move
     result = stage.apply()
     assert (result.outcome, judged(result)) == (Outcome.CONVERGED, ["192.0.2.20"])
+
+
+def test_an_address_that_left_the_name_is_judged_while_it_answers(stage: Stage) -> None:
+    """Devices remember addresses: one that stays in the old state is a part of the endpoint that failed."""
+
+    def move() -> None:
+        if len(stage.world.requests) == 0:
+            stage.world.elsewhere = {OTHER: Shown(ALIBABA, mutual=False), SIXTH: "unreachable"}
+            stage.world.addresses = (ADDRESS,)
+
+    stage.world.on_request = move
+    result = stage.apply()
+    assert (result.outcome, judged(result)) == (Outcome.ROLLED_BACK, [ADDRESS, OTHER])
+    assert f"still meet the old certificate (one-way) at {OTHER}" in result.message
+
+
+def test_an_address_that_was_dead_and_comes_back_stale_is_judged(stage: Stage) -> None:
+    """An address that was unreachable before the change is no exception once it answers."""
+    stage.world.elsewhere = {OTHER: "unreachable"}
+
+    def wake() -> None:
+        if len(stage.world.requests) == 1:
+            stage.world.elsewhere = {OTHER: Shown(ALIBABA, mutual=False)}
+
+    stage.clock.sleepers.append(wake)
+    result = stage.apply()
+    assert (result.outcome, judged(result)) == (Outcome.ROLLED_BACK, [ADDRESS, OTHER, SIXTH])
+    assert f"still meet the old certificate (one-way) at {OTHER}" in result.message
+
+
+def test_a_run_that_goes_on_judges_the_addresses_of_the_run_before(stage: Stage) -> None:
+    """What belonged to the name when the change began is recorded with the request."""
+    stage.kill_at(EventKind.WAITING, 2)
+    with pytest.raises(Killed):
+        stage.apply()
+    stage.world.elsewhere = {OTHER: Shown(ALIBABA, mutual=False), SIXTH: "unreachable"}
+    stage.world.addresses = (ADDRESS,)
+    assert judged(stage.resume()[0]) == [ADDRESS, OTHER]
 
 
 def test_a_name_that_does_not_resolve_for_a_moment_costs_nothing(stage: Stage) -> None:

@@ -11,25 +11,28 @@ from provisioner.model.desired import WaitingPolicy
 from provisioner.model.event import Event, EventKind
 from provisioner.model.instance import EndpointState, Instance, Mode
 from provisioner.model.outcome import Outcome
-from provisioner.planning.settle import Ending, Streak, Watch
-from provisioner.planning.wire import Look, View, WireState
+from provisioner.planning.samples import Streak
+from provisioner.planning.settling import Ending, Settling
+from provisioner.planning.wire_state import View, WireState
 from provisioner.ports import Instances
 from provisioner.runs.seams import Seams
 from tests.fakes.stage import NAME, Stage
+from tests.fakes.views import down, mixed, up
 
 POLICY = WaitingPolicy(
     deadline=timedelta(seconds=100),
     effect_within=timedelta(seconds=40),
     readings=3,
+    smallest_share=0.5,
     over=timedelta(seconds=2),
     poll=timedelta(seconds=1),
     status_poll=timedelta(seconds=1),
 )
 BEFORE = EndpointState(Mode.ONE_WAY, "00")
-GOOD = View(Look.UP, WireState(Mode.MUTUAL, "aa", asked=True), "good")
-OLD = View(Look.UP, WireState(Mode.ONE_WAY, "00", asked=False), "old")
-DOWN = View(Look.DOWN, None, "down")
-MIXED = View(Look.MIXED, None, "mixed")
+GOOD = up(WireState(Mode.MUTUAL, "aa", asked=True), "good")
+OLD = up(WireState(Mode.ONE_WAY, "00", asked=False), "old")
+DOWN = down()
+MIXED = mixed((15, GOOD.state), (15, OLD.state))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +91,7 @@ def test_an_outcome_has_its_exit_code(outcome: Outcome, code: int) -> None:
 
 def follow(views: list[tuple[View, int | None]]) -> tuple[Ending | None, int]:
     """Hand one reading a second to a watch; return the ending and the second it came at."""
-    watch = Watch(EndpointState(Mode.MUTUAL, "aa", "1-cn-hangzhou"), BEFORE, POLICY, 0.0)
+    watch = Settling(EndpointState(Mode.MUTUAL, "aa", "1-cn-hangzhou"), BEFORE, POLICY, 0.0)
     for second, (view, status) in enumerate(views):
         ending = watch.take(view, status, float(second))
         if ending is not None:
@@ -133,7 +136,7 @@ def test_a_streak_spans_from_its_first_to_its_last_reading() -> None:
 @pytest.mark.parametrize("attended", [False, True])
 def test_the_budget_begins_with_the_request_or_with_the_first_change(attended: bool) -> None:
     """A person has the whole deadline; the restart's begins when the endpoint leaves the state before."""
-    watch = Watch(EndpointState(Mode.MUTUAL, "aa"), BEFORE, POLICY, 10.0, attended=attended)
+    watch = Settling(EndpointState(Mode.MUTUAL, "aa"), BEFORE, POLICY, 10.0, attended=attended)
     watch.take(OLD, 5, 11.0)
     assert watch.budget() == (None if attended else 110.0)
     watch.take(DOWN, 5, 50.0)

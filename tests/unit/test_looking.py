@@ -1,23 +1,27 @@
-"""Looking at every address at once, and what the evidence says of what was seen."""
+"""Readings over every address at once, with canary and controls where they tell more."""
 
 import threading
+from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
 from provisioner.errors import UnresolvedError
 from provisioner.model.instance import Endpoint, EndpointState, Mode
-from provisioner.model.outcome import AddressEvidence
-from provisioner.model.reading import AddressReading, CanaryResult, CanaryVerdict, Reading, Required
+from provisioner.model.reading import (
+    AddressReading,
+    CanaryResult,
+    CanaryVerdict,
+    Control,
+    ControlEnd,
+    ControlResult,
+    Required,
+)
 from provisioner.model.reading import Stage as ProbeStage
-from provisioner.planning.settle import Streak
-from provisioner.planning.wire import Look, WireState
-from provisioner.runs.evidence import evidence
+from provisioner.planning.wire_state import Look, WireState
 from provisioner.runs.looking import Looker
 from tests.fakes.stage import Stage
 
-AT = datetime(2026, 3, 1, tzinfo=UTC)
 ENDPOINT = Endpoint("mqtt-1.mqtt.aliyuncs.com")
 WANTED = EndpointState(Mode.MUTUAL, "aa")
 
@@ -29,17 +33,26 @@ def mutual(address: str, leaf: str = "aa") -> AddressReading:
     )
 
 
+def dropped(address: str, *, asked: bool) -> AddressReading:
+    """Return what a client without login meets where the broker drops it."""
+    required = Required.UNKNOWN if asked else Required.NO
+    return AddressReading(address, ProbeStage.MQTT, failure="closed", leaf_sha256="aa", asked=asked, required=required)
+
+
 class Surroundings:
     """Implements ``Resolver``, ``WireProbe`` and ``Canary`` for an endpoint with several addresses.
 
-    Probes meet each other: none returns before all have begun.
+    ``tried`` lists who connected with a certificate or a login, in order.
     """
 
     def __init__(self, *addresses: str) -> None:
         self.addresses = addresses
         self.other_leaf: set[str] = set()
-        self.tried: list[str] = []
-        self._meeting = threading.Barrier(max(1, len(addresses)), timeout=30)
+        self.gone: set[str] = set()
+        self.drops: bool | None = None
+        self.canary_leaf = "aa"
+        self.tried: list[tuple[str, str]] = []
+        self.meeting: threading.Barrier | None = None
 
     def resolve(self, endpoint: Endpoint) -> tuple[str, ...]:
         """Return the addresses."""
@@ -48,8 +61,13 @@ class Surroundings:
         return self.addresses
 
     def probe(self, endpoint: Endpoint, address: str) -> AddressReading:
-        """Meet the other probes, then return what the address shows."""
-        self._meeting.wait()
+        """Meet the other probes where that is wanted, then return what the address shows."""
+        if self.meeting is not None:
+            self.meeting.wait()
+        if address in self.gone:
+            return AddressReading(address, ProbeStage.CONNECT, failure="connection refused")
+        if self.drops is not None:
+            return dropped(address, asked=self.drops)
         return mutual(address, "bb" if address in self.other_leaf else "aa")
 
     @property
@@ -59,24 +77,49 @@ class Surroundings:
 
     def attempt(self, endpoint: Endpoint, address: str) -> CanaryResult:
         """Log in everywhere."""
-        self.tried.append(address)
-        return CanaryResult(address, CanaryVerdict.ACCEPTED, "logged in")
+        self.tried.append(("canary", address))
+        return CanaryResult(address, CanaryVerdict.ACCEPTED, "logged in", leaf_sha256=self.canary_leaf)
 
 
-def looker(surroundings: Surroundings, *, canary: bool = True) -> Looker:
+class Refused:
+    """Implements ``Controls``: everybody is refused."""
+
+    logs_in = True
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+
+    def attempt(self, endpoint: Endpoint, address: str, control: Control, leaf_sha256: str) -> ControlResult:
+        """Refuse."""
+        self._surroundings.tried.append((control.value, address))
+        return ControlResult(address, control, ControlEnd.CLOSED_LATE, with_login=True, leaf_sha256="aa", asked=True)
+
+
+def looker(surroundings: Surroundings, *, canary: bool = True, connections: int = 4) -> Looker:
     """Return a looker at these addresses."""
-    reads = Stage().seams().reads
-    return Looker(
-        ENDPOINT,
-        replace(reads, resolver=surroundings, probe=surroundings, canary=surroundings if canary else None),
+    reads = replace(
+        Stage().seams().reads,
+        resolver=surroundings,
+        probe=surroundings,
+        canary=surroundings if canary else None,
+        controls=Refused(surroundings),
     )
+    return Looker(ENDPOINT, reads, connections=connections)
 
 
-@pytest.mark.parametrize("addresses", [("192.0.2.1",), ("192.0.2.1", "192.0.2.2", "2001:db8::1")])
-def test_all_addresses_are_looked_at_at_once(addresses: tuple[str, ...]) -> None:
+def test_all_addresses_are_looked_at_at_once() -> None:
     """One slow address delays nobody, and the readings come in the order of the addresses."""
-    reading = looker(Surroundings(*addresses)).look()
-    assert [item.address for item in reading.addresses] == list(addresses)
+    surroundings = Surroundings("192.0.2.1", "192.0.2.2", "2001:db8::1")
+    surroundings.meeting = threading.Barrier(3, timeout=30)
+    reading = looker(surroundings, connections=1).look()
+    assert [item.address for item in reading.addresses] == list(surroundings.addresses)
+
+
+@pytest.mark.parametrize(("few", "numbers"), [(False, set(range(7, 19))), (True, {1, 2, 3})])
+def test_the_number_of_connections_varies(few: bool, numbers: set[int]) -> None:
+    """No balancer that takes its backends in turn can show one backend to each kind of client for ever."""
+    one = looker(Surroundings("192.0.2.1"), connections=12)
+    assert {len(one.look(few=few).addresses) for _ in range(200)} == numbers
 
 
 def test_a_name_without_address_is_a_reading_too() -> None:
@@ -85,96 +128,72 @@ def test_a_name_without_address_is_a_reading_too() -> None:
     assert (reading.addresses, reading.unresolved) == ((), f"{ENDPOINT.host}: no address")
 
 
-def test_the_canary_goes_to_every_address_that_is_judged() -> None:
-    """Addresses that were unreachable before the change are left out by it too."""
+def test_an_address_that_left_the_name_is_told_of_while_it_answers() -> None:
+    """Clients remember addresses; one that answers no more is nobody's."""
+    surroundings = Surroundings("192.0.2.1", "192.0.2.2")
+    one = looker(surroundings, connections=1)
+    one.look()
+    surroundings.addresses = ("192.0.2.1",)
+    assert {item.address for item in one.look().addresses} == {"192.0.2.1", "192.0.2.2"}
+    surroundings.gone = {"192.0.2.2"}
+    assert {item.address for item in one.look().addresses} == {"192.0.2.1"}
+
+
+def test_canary_and_controls_go_to_every_address_that_is_judged() -> None:
+    """Addresses that were unreachable before the change and are so still are left out by them too."""
     surroundings = Surroundings("192.0.2.1", "192.0.2.2", "192.0.2.3")
-    reading, seen = looker(surroundings).look_for(WANTED, ("192.0.2.2",))
-    assert surroundings.tried == ["192.0.2.1", "192.0.2.3"]
-    assert ([item.address for item in reading.canaries], seen.look) == (surroundings.tried, Look.UP)
+    surroundings.gone = {"192.0.2.2"}
+    reading, seen = looker(surroundings).look_for(WANTED, None, ("192.0.2.2",))
+    tried = Counter(dict.fromkeys(surroundings.tried, 1))
+    assert tried == Counter([(who, at) for who in ("canary", *Control) for at in ("192.0.2.1", "192.0.2.3")])
+    assert (seen.look, seen.gaps, len(reading.controls)) == (Look.UP, frozenset(), 4)
 
 
 def test_the_canary_stays_at_home_until_the_wanted_state_is_seen() -> None:
-    """Where addresses disagree, or another leaf is served, the probes alone decide."""
+    """Where connections disagree, or another leaf is served, the probes alone decide."""
     surroundings = Surroundings("192.0.2.1", "192.0.2.2")
     surroundings.other_leaf = {"192.0.2.2"}
-    _, seen = looker(surroundings).look_for(WANTED, ())
+    _, seen = looker(surroundings).look_for(WANTED, None, ())
     assert (surroundings.tried, seen.look) == ([], Look.MIXED)
 
 
-def test_without_a_canary_nobody_is_tried() -> None:
-    """The reading holds no session, and the state says that nobody knows."""
-    reading, seen = looker(Surroundings("192.0.2.1"), canary=False).look_for(WANTED, ())
-    assert (reading.canaries, seen.state) == ((), WireState(Mode.MUTUAL, "aa", asked=True))
+def test_without_a_canary_only_an_unknown_certificate_is_tried() -> None:
+    """The probe is the control without certificate, and no login is at hand."""
+    surroundings = Surroundings("192.0.2.1")
+    _, seen = looker(surroundings, canary=False).look_for(WANTED, None, ())
+    assert surroundings.tried == [(Control.UNKNOWN_CERTIFICATE, "192.0.2.1")]
+    assert seen.state == WireState(Mode.MUTUAL, "aa", asked=True)
 
 
-def shown(*addresses: AddressReading, canaries: tuple[CanaryResult, ...] = ()) -> Reading:
-    """Return one look at the wire."""
-    return Reading(AT, addresses, canaries)
+def test_no_login_is_sent_to_a_server_that_the_canary_did_not_verify() -> None:
+    """A canary that met another leaf verified another server."""
+    surroundings = Surroundings("192.0.2.1")
+    surroundings.canary_leaf = "bb"
+    _, seen = looker(surroundings).look_for(WANTED, None, ())
+    assert {who for who, _ in surroundings.tried} == {"canary"}
+    assert seen.look is Look.MIXED
 
 
-STREAK = Streak(WireState(Mode.MUTUAL, "aa", asked=True), first=10.0, last=40.26, count=11)
-
-
-def test_evidence_tells_each_address_in_its_words() -> None:
-    """Readings and span, and of each judged address what a client without certificate and the canary met."""
-    reading = shown(
-        mutual("192.0.2.1"),
-        mutual("192.0.2.2"),
-        canaries=(CanaryResult("192.0.2.1", CanaryVerdict.ACCEPTED, "logged in"),),
+def test_sessions_decide_where_the_broker_drops_who_does_not_log_in() -> None:
+    """Whether a certificate is required is told by the canary and the same login without certificate."""
+    surroundings = Surroundings("192.0.2.1")
+    surroundings.drops = True
+    reading, seen = looker(surroundings).look_for(WANTED, None, ())
+    assert (seen.state and seen.state.mode, seen.gaps) == (Mode.MUTUAL, frozenset())
+    assert sum(item.tells for item in seen.met) == sum(
+        item.control is Control.NO_CERTIFICATE for item in reading.controls
     )
-    proof = evidence(reading, STREAK, ("192.0.2.2",), canary=True)
-    assert (proof.readings, proof.span_seconds, proof.left_out) == (11, 30.3, ("192.0.2.2",))
-    assert proof.addresses == (
-        AddressEvidence(
-            address="192.0.2.1",
-            tls_version="TLSv1.2",
-            leaf_sha256="aa",
-            client_certificate_asked=True,
-            client_certificate_required="yes",
-            inferred=False,
-            anonymous_client_refused=True,
-            canary="logged in",
-        ),
+
+
+def test_a_one_way_endpoint_whose_broker_drops_who_does_not_log_in_has_a_state() -> None:
+    """The canary's session shows that MQTT works; without one nobody knows."""
+    surroundings = Surroundings("192.0.2.1")
+    surroundings.drops = False
+    _, seen = looker(surroundings).look_for(EndpointState(Mode.ONE_WAY), None, ())
+    assert seen.state is not None
+    assert seen.state.mode is Mode.ONE_WAY
+    _, alone = looker(surroundings, canary=False).look_for(EndpointState(Mode.ONE_WAY), None, ())
+    assert (alone.look, alone.words) == (
+        Look.DOWN,
+        "down: one-way, but the connection is closed after CONNECT at 192.0.2.1",
     )
-    assert len(proof.notes) == 1
-
-
-@pytest.mark.parametrize(
-    ("reading", "canary", "expected"),
-    [
-        (mutual("a"), True, []),
-        (mutual("a"), False, ["no canary is configured"]),
-        (replace(mutual("a"), inferred=True), True, ["inferred from the shape of a TLS 1.3 handshake"]),
-        (replace(mutual("a"), required=Required.LIKELY), True, ["likely required"]),
-    ],
-)
-def test_evidence_says_what_it_cannot_show(reading: AddressReading, canary: bool, expected: list[str]) -> None:
-    """What was inferred, likely, or not tried is no proof, and one host never sees every backend."""
-    notes = evidence(shown(reading), STREAK, (), canary=canary).notes
-    assert "seen from one host" in notes[0]
-    assert len(notes) == 1 + len(expected)
-    assert all(words in " ".join(notes) for words in expected)
-
-
-@pytest.mark.parametrize(
-    ("asked", "required", "refused"),
-    [
-        (True, Required.YES, True),
-        (True, Required.LIKELY, True),
-        (True, Required.NO, False),
-        (True, Required.UNKNOWN, False),
-        (False, Required.NO, False),
-        (None, Required.UNKNOWN, False),
-    ],
-)
-def test_a_stranger_is_refused_only_where_that_was_seen(asked: bool | None, required: Required, refused: bool) -> None:
-    """What is open is never told as a refusal."""
-    reading = replace(mutual("a"), asked=asked, required=required)
-    (address,) = evidence(shown(reading), None, (), canary=False).addresses
-    assert (address.anonymous_client_refused, address.canary) == (refused, None)
-
-
-def test_a_wait_that_never_agreed_has_no_streak() -> None:
-    """No reading counts, and nothing is claimed of a mode."""
-    proof = evidence(shown(), None, (), canary=False)
-    assert (proof.readings, proof.span_seconds, proof.addresses, len(proof.notes)) == (0, 0.0, (), 1)

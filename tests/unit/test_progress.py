@@ -41,7 +41,7 @@ def test_a_wait_leaves_a_line_when_something_changes() -> None:
     ) == [
         "prod  wait       0 s of 30 min; down; status in service (5)",
         "prod  wait       33 s of 30 min; down; status in service (5)",
-        "prod  wait       36 s of 30 min; mutual; status in service (5); 1 of 10 readings agree",
+        "prod  wait       36 s of 30 min; mutual; status in service (5); 1 of 10 connections agree",
     ]
 
 
@@ -89,7 +89,7 @@ def test_a_terminal_shows_the_trail_and_one_live_line_below_it() -> None:
         progress(waiting(40.0, "down", agreeing=2))
         during = until_two_lines(shown)
     assert during[0] == "prod  wait       0 s of 30 min; down; status in service (5)"
-    assert during[1][2:] == "prod  40 s of 30 min; 2 of 10 readings agree; looking every 3 s"
+    assert during[1][2:] == "prod  40 s of 30 min; 2 of 10 connections agree; looking every 3 s"
     assert screen(shown) == during[:1]
 
 

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -85,6 +86,9 @@ EVIDENCE = Evidence(
     addresses=(AddressEvidence("192.0.2.1", "TLSv1.3", "aa" * 32, True, "likely", True, True, "logged in"),),  # noqa: FBT003
     left_out=("192.0.2.2",),
     notes=("seen from one host",),
+    connections=121,
+    stale_share_ruled_out=0.1079,
+    not_shown=("something",),
 )
 
 
@@ -121,6 +125,7 @@ def test_the_document_of_a_run_holds_everything() -> None:
         "fingerprint_sha256": "aa" * 32,
         "hosted_identifier": "1-cn-hangzhou",
         "outage_seconds": 61.5,
+        "outage_partly": False,
         "findings": [
             {
                 "reason": "on-hold",
@@ -131,6 +136,7 @@ def test_the_document_of_a_run_holds_everything() -> None:
         ],
     }
     assert (proof["readings"], proof["span_seconds"], proof["left_out"]) == (11, 30.3, ["192.0.2.2"])
+    assert (proof["connections"], proof["stale_share_ruled_out"], proof["not_shown"]) == (121, 0.1079, ["something"])
     assert proof["addresses"] == [
         {
             "address": "192.0.2.1",
@@ -141,6 +147,9 @@ def test_the_document_of_a_run_holds_everything() -> None:
             "inferred": True,
             "anonymous_client_refused": True,
             "canary": "logged in",
+            "connections": 0,
+            "without_certificate": None,
+            "unknown_certificate": None,
         }
     ]
 
@@ -202,7 +211,9 @@ def test_a_result_is_told_with_evidence_and_next_command() -> None:
     ]
     assert [fact for fact in [*facts, "look in the console"] if fact not in paper.text] == []
     undone = Paper()
-    print_results(undone.console, [result(Outcome.WAITING, hint="do the steps", evidence=EVIDENCE)])
+    print_results(
+        undone.console, [result(Outcome.WAITING, hint="do the steps", evidence=replace(EVIDENCE, not_shown=()))]
+    )
     assert ("do the steps" in undone.text, "192.0.2.1" in undone.text) == (True, False)
     good = Paper()
     print_results(good.console, [result(Outcome.UNCHANGED, hint="nothing")])

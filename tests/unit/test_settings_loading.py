@@ -26,6 +26,12 @@ certificate = "iot"
 """
 
 
+SETTLE_TOO_LONG = (
+    "waiting: settle takes longer than deadline: fewer readings, a shorter span, a shorter poll, more connections, "
+    "or a larger smallest_share"
+)
+
+
 def _written(folder: Path, text: str) -> Path:
     path = folder / "provisioner.toml"
     path.write_text(text, encoding="utf-8")
@@ -182,7 +188,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.Monk
         (
             "[instances.prod]",
             "[waiting]\npoll = '5m'\n[instances.prod]",
-            ("waiting: settle takes longer than deadline: fewer readings, a shorter span, or a shorter poll",),
+            (SETTLE_TOO_LONG,),
         ),
         (
             "[instances.prod]",

@@ -1,6 +1,8 @@
 """The settling rule, reading by reading, and what each end of a wait means."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,13 +11,15 @@ from hypothesis import strategies as st
 
 from provisioner.model.desired import WaitingPolicy
 from provisioner.model.instance import EndpointState, Mode
-from provisioner.planning.settle import Ending, Watch
-from provisioner.planning.wire import Look, View, WireState
+from provisioner.planning.settling import Ending, Settling
+from provisioner.planning.wire_state import Gap, Look, View, WireState
+from tests.fakes.views import CONNECTIONS, SILENT, down, mixed, up
 
 POLICY = WaitingPolicy(
     deadline=timedelta(seconds=100),
     effect_within=timedelta(seconds=40),
     readings=3,
+    smallest_share=0.5,
     over=timedelta(seconds=2),
     poll=timedelta(seconds=1),
     status_poll=timedelta(seconds=1),
@@ -23,18 +27,17 @@ POLICY = WaitingPolicy(
 OURS = EndpointState(Mode.MUTUAL, "aa", "1-cn-hangzhou")
 BEFORE = EndpointState(Mode.ONE_WAY, "00")
 
-GOOD = View(Look.UP, WireState(Mode.MUTUAL, "aa", asked=True), "good")
-REFUSED = View(Look.UP, WireState(Mode.MUTUAL, "aa", asked=True, good_client_refused=True), "refused")
-ANONYMOUS = View(Look.UP, WireState(Mode.ONE_WAY, "aa", asked=True), "anonymous")
-WRONG_LEAF = View(Look.UP, WireState(Mode.MUTUAL, "bb", asked=True), "wrong leaf")
-RENEWED = View(Look.UP, WireState(Mode.ONE_WAY, "01", asked=False), "renewed")
-OLD = View(Look.UP, WireState(Mode.ONE_WAY, "00", asked=False), "old")
-DOWN = View(Look.DOWN, None, "down")
-MIXED = View(Look.MIXED, None, "mixed")
-SILENT = View(Look.SILENT, None, "silent")
+GOOD = up(WireState(Mode.MUTUAL, "aa", asked=True), "good")
+REFUSED = up(WireState(Mode.MUTUAL, "aa", asked=True, good_client_refused=True), "refused")
+ANONYMOUS = up(WireState(Mode.ONE_WAY, "aa", asked=True), "anonymous")
+WRONG_LEAF = up(WireState(Mode.MUTUAL, "bb", asked=True), "wrong leaf")
+RENEWED = up(WireState(Mode.ONE_WAY, "01", asked=False), "renewed")
+OLD = up(WireState(Mode.ONE_WAY, "00", asked=False), "old")
+DOWN = down()
+MIXED = mixed((CONNECTIONS // 2, GOOD.state), (CONNECTIONS // 2, OLD.state))
 
 
-def follow(watch: Watch, views: Sequence[View], status: int | None = 5) -> tuple[Ending | None, int]:
+def follow(watch: Settling, views: Sequence[View], status: int | None = 5) -> tuple[Ending | None, int]:
     """Hand one view a second to the watch; return the ending and the second it came at."""
     for second, view in enumerate(views):
         ending = watch.take(view, status, float(second))
@@ -43,9 +46,9 @@ def follow(watch: Watch, views: Sequence[View], status: int | None = 5) -> tuple
     return None, len(views)
 
 
-def new(*, attended: bool = False, interrupted: bool = False, previous: EndpointState | None = BEFORE) -> Watch:
+def new(*, attended: bool = False, interrupted: bool = False, previous: EndpointState | None = BEFORE) -> Settling:
     """Return a watch for our certificate that begins at second 0."""
-    return Watch(OURS, previous, POLICY, 0.0, attended=attended, interrupted=interrupted)
+    return Settling(OURS, previous, POLICY, 0.0, attended=attended, interrupted=interrupted)
 
 
 @pytest.mark.parametrize(
@@ -119,15 +122,15 @@ def test_flapping_past_the_deadline_rolls_back() -> None:
 def test_a_wanted_state_that_was_there_before_needs_a_change() -> None:
     """Going back to one-way from an endpoint that only asks is not believed before a restart was seen."""
     asking = EndpointState(Mode.ONE_WAY, "aa")
-    watch = Watch(EndpointState(Mode.ONE_WAY), asking, POLICY, 0.0)
+    watch = Settling(EndpointState(Mode.ONE_WAY), asking, POLICY, 0.0)
     assert follow(watch, [ANONYMOUS] * 10)[0] is None
-    restarted = Watch(EndpointState(Mode.ONE_WAY), asking, POLICY, 0.0)
+    restarted = Settling(EndpointState(Mode.ONE_WAY), asking, POLICY, 0.0)
     assert follow(restarted, [ANONYMOUS, DOWN, OLD, OLD, OLD]) == (Ending.SETTLED, 4)
 
 
 def test_a_busy_status_does_not_settle_the_state_that_was_there_before() -> None:
     """Until the announced restart is seen, a wanted state that the endpoint was already in proves nothing."""
-    watch = Watch(EndpointState(Mode.ONE_WAY), EndpointState(Mode.ONE_WAY, "aa"), POLICY, 0.0)
+    watch = Settling(EndpointState(Mode.ONE_WAY), EndpointState(Mode.ONE_WAY, "aa"), POLICY, 0.0)
     waiting = [watch.take(ANONYMOUS, 7, float(second)) for second in range(6)]
     restarting = [watch.take(DOWN, 7, float(second)) for second in range(6, 9)]
     assert set(waiting + restarting) == {None}
@@ -136,7 +139,7 @@ def test_a_busy_status_does_not_settle_the_state_that_was_there_before() -> None
 
 def test_silence_settles_nothing() -> None:
     """A state that was read often enough before a silence is not believed in its midst, nor at once after it."""
-    watch = Watch(EndpointState(Mode.ONE_WAY), EndpointState(Mode.ONE_WAY, "aa"), POLICY, 0.0)
+    watch = Settling(EndpointState(Mode.ONE_WAY), EndpointState(Mode.ONE_WAY, "aa"), POLICY, 0.0)
     busy = [watch.take(ANONYMOUS if second < 6 else SILENT, 7, float(second)) for second in range(9)]
     assert set(busy) == {None}
     later = [watch.take(view, 5, 9.0 + second) for second, view in enumerate([SILENT, *[ANONYMOUS] * 3])]
@@ -220,3 +223,84 @@ def test_every_wait_ends(pattern: list[View], status: int | None, attended: bool
     """No pattern of readings waits for ever."""
     ending, _ = follow(new(attended=attended), pattern * 400, status)
     assert ending is not None
+
+
+def half(state: WireState | None) -> View:
+    """Return a reading half of whose connections met ours, and half another state."""
+    return mixed((CONNECTIONS // 2, GOOD.state), (CONNECTIONS - CONNECTIONS // 2, state), words="half")
+
+
+def test_one_of_two_backends_that_stays_behind_never_settles() -> None:
+    """Neither as wanted nor as before: the deadline ends such a wait, and what was met is told."""
+    watch = new()
+    assert follow(watch, [half(OLD.state)] * 300) == (Ending.DOWN_IN_SERVICE, 100)
+    assert watch.wanted_and_others() == (3030, 6060)
+    assert watch.last_other == "half"
+
+
+def test_a_rare_sighting_takes_many_more_connections() -> None:
+    """One of 240 connections that met the old state asks for far more than no sighting at all."""
+    rare = mixed((CONNECTIONS - 1, GOOD.state), (1, OLD.state))
+    watch = new()
+    ending, second = follow(watch, [GOOD, GOOD, rare, *[GOOD] * 97])
+    assert ending is Ending.SETTLED
+    assert second == 2 + math.ceil(1099 / CONNECTIONS)
+
+
+def test_what_is_ruled_out_follows_from_the_connections() -> None:
+    """The share that a million of such waits would miss once."""
+    watch = new()
+    follow(watch, [GOOD] * 2)
+    assert (watch.connections(), round(watch.ruled_out(), 4)) == ((120, 20), 0.1087)
+
+
+def test_backends_that_treat_devices_differently_are_no_agreement() -> None:
+    """Where the canary is let in and then refused, the same leaf is served by backends that differ."""
+    accepted = up(WireState(Mode.MUTUAL, "aa", asked=True, good_client_refused=False), "accepted")
+    pattern = [accepted, accepted, accepted, REFUSED]
+    once = new()
+    assert follow(once, [accepted, REFUSED, accepted, accepted, accepted]) == (None, 5)
+    assert follow(new(), pattern[1:] * 200)[0] is Ending.DOWN_IN_SERVICE
+
+
+@pytest.mark.parametrize(("gaps", "expected"), [((), Ending.SETTLED), (tuple(Gap), Ending.UNPROVEN)])
+def test_what_was_never_shown_is_not_proven(gaps: tuple[Gap, ...], expected: Ending) -> None:
+    """As wanted for all that was seen is not verified while a control is missing."""
+    seen = up(WireState(Mode.MUTUAL, "aa", asked=True), "good", gaps=gaps)
+    assert follow(new(), [OLD, seen, seen, seen]) == (expected, 3)
+
+
+def test_a_gap_that_one_reading_closed_is_closed() -> None:
+    """A control that was lost in one reading was shown in another."""
+    gap = up(WireState(Mode.MUTUAL, "aa", asked=True), "good", gaps=(Gap.UNKNOWN_CERTIFICATE,))
+    assert follow(new(), [OLD, gap, GOOD, gap]) == (Ending.SETTLED, 3)
+
+
+def test_an_address_that_went_away_is_not_waited_for() -> None:
+    """The addresses that the last reading speaks of are those that have to be counted."""
+    both = View(Look.UP, GOOD.state, "both", (*GOOD.met, *(replace(item, address="192.0.2.11") for item in GOOD.met)))
+    assert follow(new(), [OLD, half(None), both, GOOD, GOOD]) == (Ending.SETTLED, 4)
+    moved = replace(GOOD, met=tuple(replace(item, address="192.0.2.12") for item in GOOD.met))
+    assert follow(new(), [GOOD, GOOD, moved]) == (Ending.SETTLED, 2)
+
+
+def test_every_address_has_to_be_counted() -> None:
+    """Few connections to one address are not made up for by many to another."""
+    lone = (replace(GOOD.met[0], address="192.0.2.11"),)
+    seen = View(Look.UP, GOOD.state, "one has few", (*GOOD.met, *lone))
+    assert follow(new(), [OLD, *[seen] * 30]) == (Ending.SETTLED, 20)
+
+
+@pytest.mark.parametrize(
+    ("views", "partly"),
+    [
+        ([OLD, MIXED, MIXED, GOOD, GOOD, GOOD], True),
+        ([OLD, MIXED, DOWN, MIXED, GOOD, GOOD, GOOD], False),
+        ([OLD, MIXED, SILENT, GOOD, GOOD, GOOD], False),
+    ],
+)
+def test_an_outage_is_partial_while_some_connections_work(views: list[View], partly: bool) -> None:
+    """A reading in which nothing worked is an outage of all clients."""
+    watch = new()
+    follow(watch, views)
+    assert watch.departure.blackout is not partly

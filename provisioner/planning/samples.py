@@ -1,0 +1,115 @@
+"""Samples: what single connections met over a wait, and readings that agree in a row."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from provisioner.planning.stale_share import Tally, connections_needed
+from provisioner.planning.wire_state import Gap, Look, Met, View, WireState
+
+
+@dataclass(slots=True)
+class Streak:
+    """Consecutive readings of one state; times are seconds of the run's monotonic clock.
+
+    Attributes:
+        state: the state.
+        first: the time of the first reading.
+        last: the time of the last one.
+        count: how many readings.
+        gaps: what none of them has shown.
+    """
+
+    state: WireState
+    first: float
+    last: float
+    count: int = 1
+    gaps: frozenset[Gap] = frozenset()
+
+    @property
+    def span(self) -> float:
+        """Seconds from the first to the last reading."""
+        return self.last - self.first
+
+
+@dataclass(slots=True)
+class Samples:
+    """What single connections met, address by address, for every state that was met in the wait.
+
+    A restart brings backends back one by one, so each state has its own tally, from the reading that showed it first.
+    States are told apart by mode, leaf and demand. Whether devices are let in is a property of the whole reading: where
+    that changes from one reading to the next, backends differ, and it counts as a connection that met another state.
+
+    Args:
+        smallest_share: the share of backends to rule out where no other state was met, 0 to 1.
+    """
+
+    smallest_share: float
+    _tallies: dict[WireState, dict[str, Tally]] = field(default_factory=dict)
+    _last: dict[WireState, WireState] = field(default_factory=dict)
+    _present: frozenset[str] = frozenset()
+
+    def take(self, view: View) -> None:
+        """Count the connections of one reading; one of nothing but time-outs counts nothing."""
+        if view.look is Look.SILENT:
+            return
+        self._present = frozenset(item.address for item in view.met) or self._present
+        for state in {_plain(item.state) for item in view.met if item.state is not None} - self._tallies.keys():
+            self._tallies[state] = defaultdict(Tally)
+        differs = view.state is not None and self._differs(view.state)
+        for state, tallies in self._tallies.items():
+            contradicted = view.state is None or (differs and _plain(view.state) == state)
+            for address in self._present:
+                good, others = _count([item for item in view.met if item.address == address], state)
+                tallies[address].take(good, others or int(contradicted))
+
+    def in_a_row(self, state: WireState) -> int:
+        """Return how many connections in a row met a state, at the address with the fewest."""
+        return min((tally.in_a_row for tally in self._of(state)), default=0)
+
+    def in_a_row_at(self, state: WireState, address: str) -> int:
+        """Return how many connections in a row to one address met a state."""
+        tally = self._tallies.get(_plain(state), {}).get(address)
+        return tally.in_a_row if tally else 0
+
+    def needed(self, state: WireState) -> int:
+        """Return how many are needed, at the address that needs most."""
+        none = connections_needed(self.smallest_share)
+        return max((tally.needed(self.smallest_share) for tally in self._of(state)), default=none)
+
+    def enough(self, state: WireState) -> bool:
+        """Return whether a stale share is ruled out at every address."""
+        tallies = self._of(state)
+        return bool(tallies) and all(tally.in_a_row >= tally.needed(self.smallest_share) for tally in tallies)
+
+    def others(self, state: WireState) -> tuple[int, int]:
+        """Return how many connections met anything else since a state was met first, and how many there were."""
+        tallies = self._of(state)
+        return sum(item.others for item in tallies), sum(item.connections for item in tallies)
+
+    def states(self) -> tuple[WireState, ...]:
+        """Return the states that were met, by mode, leaf and demand."""
+        return tuple(self._tallies)
+
+    def _of(self, state: WireState) -> list[Tally]:
+        """Return the tallies of the addresses that the last reading speaks of: others don't belong to the name now."""
+        tallies = self._tallies.get(_plain(state), {})
+        return [tally for address, tally in tallies.items() if address in self._present]
+
+    def _differs(self, state: WireState) -> bool:
+        """Return whether a state differs from its last reading in more than mode, leaf and demand."""
+        before = self._last.get(_plain(state), state)
+        self._last[_plain(state)] = state
+        tried = None not in {before.good_client_refused, state.good_client_refused}
+        return tried and before != state
+
+
+def _count(met: Sequence[Met], state: WireState) -> tuple[int, int]:
+    """Return how many connections met a state and would have told another one, and how many met another one."""
+    same = [item for item in met if item.state is not None and _plain(item.state) == state]
+    return sum(item.tells for item in same), len(met) - len(same)
+
+
+def _plain(state: WireState) -> WireState:
+    """Return a state without what only several connections together show."""
+    return replace(state, good_client_refused=None, any_certificate=False, domains=())
