@@ -21,7 +21,8 @@ from provisioner.runs.system_clock import SystemClock
 from provisioner.sandbox import Sandbox, SandboxInstance, SandboxSettings
 
 _RESTART_SECONDS = 1.5
-_FIRST, _SECOND = "mqtt-cn-sandbox01", "mqtt-cn-sandbox02"
+_FIRST, _SECOND, _BALANCED = "mqtt-cn-sandbox01", "mqtt-cn-sandbox02", "mqtt-cn-sandbox03"
+_STALE_SECONDS = 4.0
 ACTS = {
     "out-of-the-box": "The endpoint out of the box",
     "first-switch": "Issue, host, switch, wait, verify",
@@ -30,7 +31,9 @@ ACTS = {
     "rotation": "A rotation, EC this time",
     "back-to-previous": "A bad rotation goes back to the previous certificate",
     "back-to-one-way": "A bad first switch goes back to one-way",
+    "stale-backend": "A stale backend behind a balancer is noticed",
 }
+_LOOKS = 40
 _WRITES = {EventKind.ISSUED, EventKind.HOSTED, EventKind.REQUESTED}
 
 
@@ -71,7 +74,11 @@ class Story:
             "Everything here happens on this machine. Restarts take seconds instead of 5 to 10 minutes,\n"
             "and an endpoint counts as settled after 4 equal readings over 1 s instead of 10 over 30 s."
         )
-        instances = (SandboxInstance(_FIRST), SandboxInstance(_SECOND, name="second"))
+        instances = (
+            SandboxInstance(_FIRST),
+            SandboxInstance(_SECOND, name="second"),
+            SandboxInstance(_BALANCED, name="balanced", backends=2),
+        )
         with Sandbox(SandboxSettings(instances, restart_seconds=_RESTART_SECONDS)) as sandbox:
             self._writer = SandboxWriter(sandbox, self._directory)
             self._wire = DemoWire(sandbox, self._writer.files)
@@ -84,6 +91,7 @@ class Story:
                 self._rotation,
                 self._back_to_previous,
                 self._back_to_one_way,
+                self._stale_backend,
             )
             for number, ((name, title), act) in enumerate(zip(ACTS.items(), acts, strict=True), start=1):
                 if not self._play(f"{number}. {title}", name, act):
@@ -163,6 +171,18 @@ class Story:
         reading = self._wire.look(_SECOND)
         _require(not reading.asked and reading.connack is not None, "the endpoint is not one-way again")
         return "the endpoint stayed down; it is one-way again with the certificate it had, MQTT answers, on hold"
+
+    def _stale_backend(self) -> str:
+        self._configure({"prod": _FIRST, "second": _SECOND, "balanced": _BALANCED}, key=KeyType.EC_P256)
+        self._sandbox.faults.arm("stale_backend_recovers", instance_id=_BALANCED, seconds=_STALE_SECONDS)
+        seen = len(self._events)
+        result = self._apply("balanced", Outcome.CONVERGED)
+        told = [event.message for event in self._events[seen:] if "still meet the old certificate" in event.message]
+        _require(bool(told), "nothing told of the connections that met the stale backend")
+        met = {self._wire.look(_BALANCED).leaf_sha256 for _ in range(_LOOKS)}
+        _require(met == {result.fingerprint_sha256}, f"{_LOOKS} connections met {len(met)} different leaves")
+        count = result.evidence.connections if result.evidence else 0
+        return f"{told[-1]}; verified only when {count} connections in a row met the new one, and {_LOOKS} after it"
 
     def _configure(
         self, names: dict[str, str], *, key: KeyType = KeyType.RSA_2048, more_names: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from tests.benchmarks.figures import Figure, document, missed, table
 from tests.benchmarks.issuing import issue_figures
 from tests.benchmarks.running import bench, call_figures, probe_figures, run_figures
+from tests.benchmarks.settling import settle_figures
 from tests.benchmarks.starting import import_figures, start_figures
 
 
@@ -40,6 +41,7 @@ _MEASURES: tuple[Callable[[], list[Figure]], ...] = (
     _probes,
     start_figures,
     issue_figures,
+    settle_figures,
 )
 
 

@@ -24,7 +24,7 @@ _WAITING = {
     "effect_within": "20s",
     "poll": "100ms",
     "status_poll": "200ms",
-    "settle": {"readings": 3, "over": f"{_SETTLE * 1000:.0f}ms"},
+    "settle": {"readings": 3, "over": f"{_SETTLE * 1000:.0f}ms", "connections": 30},
 }
 _POLL = "ListInstances"
 _KEYS = 15

@@ -12,13 +12,14 @@ from rich.console import Console
 from provisioner.alibaba.clients import Site
 from provisioner.alibaba.switches import ConsoleSwitch
 from provisioner.cli.apply import question
+from provisioner.model.desired import WaitingPolicy
 from provisioner.model.event import Event, EventKind
 from provisioner.model.instance import EndpointState
 from provisioner.reporting.plan_text import print_plans
 from provisioner.reporting.progress import Progress
 from provisioner.reporting.result_text import print_results
 from provisioner.runs.seams import Seams
-from tests.fakes.stage import Stage
+from tests.fakes.stage import Stage, wanted
 
 _COLUMNS = 80
 _CLICKS_AFTER = 95.0
@@ -63,7 +64,7 @@ class _Person:
 
 class _AttendedStage(Stage):
     def __init__(self, effects: list[str]) -> None:
-        super().__init__(attended=True)
+        super().__init__(wanted(waiting=WaitingPolicy()), attended=True)
         self.pki._name = "Example MQTT CA"
         self.world.restart = _RESTART_SECONDS
         self._person = _Person(self, effects)
