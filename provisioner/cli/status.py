@@ -34,13 +34,14 @@ def _document(composition: "Composition", name: str) -> dict[str, object]:
     from provisioner.planning import windows
     from provisioner.planning.endpoint_view import view
     from provisioner.planning.wanted import renewal_reason, shortcomings
+    from provisioner.planning.wire_words import describe_change, describe_mixture
     from provisioner.runs.looking import Looker
     from provisioner.runs.pinning import pinned_by_files
 
     desired, reads = composition.loaded.desired(name), composition.seams(name, canary=False).reads
     reading = Looker(desired.endpoint, reads, connections=desired.waiting.connections).look()
-    seen = view(reading)
     intent, hold = composition.state.intents.open(name), composition.state.holds.get(name)
+    seen = view(reading, (), describe_change(intent.target, intent.previous) if intent else describe_mixture)
     last, backoff = composition.state.history.last_run(name), composition.state.backoffs.get(name)
     now, window = composition.clock.now(), desired.rotation.window
     opening = (windows.current(window, now) or windows.following(window, now)) if window else None

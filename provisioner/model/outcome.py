@@ -67,7 +67,8 @@ class Evidence:
 
     ``connections`` in a row, at the address with the fewest, rule out that a share of ``stale_share_ruled_out`` of the
     backends is in another state, but for one case in a million (1.0: nothing is ruled out). ``not_shown`` lists what
-    has to be shown before a mutual endpoint is called verified, and was not.
+    has to be shown before a mutual endpoint is called verified, and was not. ``met_otherwise`` of ``met_since``
+    connections met something else, counted from the first one that met the wanted state.
 
     ``left_out`` lists addresses that were unreachable before the change. ``notes`` says what the evidence can't show.
     ``missing_clients`` are listed device clients that were online before the switch and did not come back in time.
@@ -82,6 +83,8 @@ class Evidence:
     connections: int = 0
     stale_share_ruled_out: float = 1.0
     not_shown: tuple[str, ...] = ()
+    met_since: int = 0
+    met_otherwise: int = 0
 
 
 @dataclass(frozen=True, slots=True)

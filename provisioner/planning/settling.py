@@ -3,7 +3,7 @@
 Belongs here: counting connections and telling how a wait ended. Does not: making them, sleeping, acting on the end.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum
 
@@ -157,7 +157,8 @@ class Settling:
 
     def wanted_and_others(self) -> tuple[int, int]:
         """Return how many connections met another state since the wanted one was met first, and how many there were."""
-        states = [state for state in self.samples.states() if state.matches(self.wanted)]
+        without_domains = replace(self.wanted, domains=())
+        states = [state for state in self.samples.states() if state.matches(without_domains)]
         return max((self.samples.others(state) for state in states), key=lambda pair: pair[1], default=(0, 0))
 
     def _count(self, view: View, at: float) -> None:

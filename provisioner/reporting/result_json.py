@@ -72,6 +72,8 @@ def _evidence(evidence: Evidence) -> dict[str, object]:
         "span_seconds": evidence.span_seconds,
         "connections": evidence.connections,
         "stale_share_ruled_out": evidence.stale_share_ruled_out,
+        "met_since": evidence.met_since,
+        "met_otherwise": evidence.met_otherwise,
         "not_shown": list(evidence.not_shown),
         "addresses": [
             {

@@ -51,6 +51,8 @@ def _proof(item: InstanceResult) -> Iterator[tuple[str, str]]:
     yield "evidence", _agreement(evidence)
     if evidence.connections:
         yield "", _share(evidence)
+    if evidence.met_otherwise:
+        yield "", f"{evidence.met_otherwise} of {evidence.met_since} connections met something else before"
     for address in evidence.addresses:
         yield from _address(address)
     yield from _limits(evidence)

@@ -32,6 +32,7 @@ def evidence(reading: Reading, settling: Settling, left_out: Collection[str], *,
     streak = settling.streak
     shown = judged(reading, left_out)
     addresses = tuple(dict.fromkeys(item.address for item in shown))
+    otherwise, since = settling.wanted_and_others()
     return Evidence(
         readings=streak.count if streak else 0,
         span_seconds=round(streak.span, 1) if streak else 0.0,
@@ -40,6 +41,8 @@ def evidence(reading: Reading, settling: Settling, left_out: Collection[str], *,
         notes=tuple(_notes(shown, settling, canary=canary)),
         connections=settling.connections()[0],
         stale_share_ruled_out=round(settling.ruled_out(), 4),
+        met_since=since,
+        met_otherwise=otherwise,
         not_shown=tuple(_NOT_SHOWN[gap] for gap in sorted(streak.gaps)) if streak else (),
     )
 

@@ -59,7 +59,9 @@ def _alternation(watch: Settling, seen: View) -> str:
     if not others:
         return seen.words
     last = watch.last_other or seen.words
-    return f"of {connections} connections since the wanted state was met first, {others} met something else; {last}"
+    return (
+        f"{others} of {connections} connections met something else since the wanted state was met first; at last {last}"
+    )
 
 
 def outage(failed_at: float | None, good_at: float | None) -> float | None:

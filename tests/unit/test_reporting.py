@@ -89,6 +89,8 @@ EVIDENCE = Evidence(
     connections=121,
     stale_share_ruled_out=0.1079,
     not_shown=("something",),
+    met_since=400,
+    met_otherwise=7,
 )
 
 
@@ -137,6 +139,7 @@ def test_the_document_of_a_run_holds_everything() -> None:
     }
     assert (proof["readings"], proof["span_seconds"], proof["left_out"]) == (11, 30.3, ["192.0.2.2"])
     assert (proof["connections"], proof["stale_share_ruled_out"], proof["not_shown"]) == (121, 0.1079, ["something"])
+    assert (proof["met_since"], proof["met_otherwise"]) == (400, 7)
     assert proof["addresses"] == [
         {
             "address": "192.0.2.1",
