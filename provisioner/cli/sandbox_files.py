@@ -29,6 +29,7 @@ QUICK_WAITING = {
     "status_poll": "500ms",
     "settle": {"readings": 4, "over": "1s", "connections": 24},
 }
+_INSTALL = "install the extra beside this tool, from the checkout or the wheel: pip install 'PATH[sandbox]'"
 _SUBJECT = DistinguishedName("CN", "ZJ", "HZ", "Example", "MQTT", "ops@example.com", "Example MQTT CA (sandbox)")
 
 
@@ -203,4 +204,4 @@ def _toml(value: object) -> str:
 def require_sandbox() -> None:
     """Raise ``UsageError`` when the sandbox's own dependency is not installed."""
     if find_spec("amqtt") is None:
-        raise UsageError("the sandbox is not installed; nothing was started", hint="pip install 'provisioner[sandbox]'")
+        raise UsageError("the sandbox is not installed; nothing was started", hint=_INSTALL)

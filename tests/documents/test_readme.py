@@ -117,3 +117,13 @@ class Service:
         ("package/service.py, Service.call", "nobody else calls"),
         ("package/service.py, Service.call", "that this is enough is assumed"),
     ]
+
+
+def test_nobody_is_told_to_install_a_strangers_package() -> None:
+    """The name of the command is another project's on the public index: installing goes by path."""
+    places = [*ROOT.glob("*.md"), *(ROOT / "config").rglob("*"), *(ROOT / "provisioner").rglob("*.py")]
+    texts = {path: path.read_text(encoding="utf-8") for path in places if path.is_file()}
+    told = re.compile(r"pip install[^\n`]*[\s'\"]provisioner(\[|[\s'\"]|$)", re.MULTILINE)
+    assert [path.name for path, text in texts.items() if told.search(text)] == []
+    assert told.search("pip install 'provisioner[sandbox]'")
+    assert told.search("/opt/provisioner/bin/pip install provisioner\n")
