@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import warnings
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
@@ -97,6 +98,8 @@ def root(
 
 def run() -> NoReturn:
     """Run the command line and exit; every error ends in one message and an exit code."""
+    # A library's word to developers, about certificates that others made (serial number 0): it is no message of ours.
+    warnings.filterwarnings("ignore", message="Parsed a serial number")
     interruptions = Interruptions(SystemClock())
     interruptions.begin()
     _open_streams()

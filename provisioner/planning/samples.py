@@ -1,6 +1,5 @@
 """Samples: what single connections met over a wait, and readings that agree in a row."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -36,9 +35,10 @@ class Streak:
 class Samples:
     """What single connections met, address by address, for every state that was met in the wait.
 
-    A restart brings backends back one by one, so each state has its own tally, from the reading that showed it first.
-    States are told apart by mode, leaf and demand. Whether devices are let in is a property of the whole reading: where
-    that changes from one reading to the next, backends differ, and it counts as a connection that met another state.
+    A tally begins with the first connection to an address that met its state: what failed before, also in the same
+    reading, was the restart. States are told apart by mode, leaf and demand. Whether devices are let in is a property
+    of the whole reading: where that changes from one reading to the next, backends differ, and it counts as a
+    connection that met another state.
 
     Args:
         smallest_share: the share of backends to rule out where no other state was met, 0 to 1.
@@ -54,14 +54,19 @@ class Samples:
         if view.look is Look.SILENT:
             return
         self._present = frozenset(item.address for item in view.met) or self._present
-        for state in {_plain(item.state) for item in view.met if item.state is not None} - self._tallies.keys():
-            self._tallies[state] = defaultdict(Tally)
+        for state in {_plain(item.state) for item in view.met if item.state is not None}:
+            self._tallies.setdefault(state, {})
         differs = view.state is not None and self._differs(view.state)
         for state, tallies in self._tallies.items():
             contradicted = view.state is None or (differs and _plain(view.state) == state)
             for address in self._present:
-                good, others = _count([item for item in view.met if item.address == address], state)
-                tallies[address].take(good, others or int(contradicted))
+                met = [item for item in view.met if item.address == address]
+                if address in tallies:
+                    good, others = _count(met, state)
+                    tallies[address].take(good, others or int(contradicted))
+                elif since_first := _from_first(met, state):
+                    tallies[address] = Tally()
+                    tallies[address].take(*_count(since_first, state))
 
     def in_a_row(self, state: WireState) -> int:
         """Return how many connections in a row met a state, at the address with the fewest."""
@@ -80,7 +85,8 @@ class Samples:
     def enough(self, state: WireState) -> bool:
         """Return whether a stale share is ruled out at every address."""
         tallies = self._of(state)
-        return bool(tallies) and all(tally.in_a_row >= tally.needed(self.smallest_share) for tally in tallies)
+        begun = len(tallies) == len(self._present) > 0
+        return begun and all(tally.in_a_row >= tally.needed(self.smallest_share) for tally in tallies)
 
     def others(self, state: WireState) -> tuple[int, int]:
         """Return how many connections met anything else since a state was met first, and how many there were."""
@@ -102,6 +108,12 @@ class Samples:
         self._last[_plain(state)] = state
         tried = None not in {before.good_client_refused, state.good_client_refused}
         return tried and before != state
+
+
+def _from_first(met: Sequence[Met], state: WireState) -> Sequence[Met]:
+    """Return the connections from the first one that met a state on; they are in the order in which they began."""
+    first = next((place for place, item in enumerate(met) if item.state and _plain(item.state) == state), len(met))
+    return met[first:]
 
 
 def _count(met: Sequence[Met], state: WireState) -> tuple[int, int]:

@@ -57,7 +57,9 @@ def wait(hits: Callable[[int, float], int], chance: random.Random) -> End:
         made = number_of_connections(_POLICY.connections, chance)
         others = hits(made, at)
         if others < made:
-            tally, disturbed = tally or Tally(), at
+            disturbed = at
+        if tally is None and others < made:
+            tally, others = Tally(), 0  # those before the first that met the wanted state don't count: at most all
         if tally is not None:
             tally.take(made - others, others)
             since, readings = (at, 0) if others or not readings else (since, readings)

@@ -309,3 +309,15 @@ def test_the_sandbox_keeps_its_authority(tmp_path: Path) -> None:
             serving.terminate()
             serving.communicate(timeout=60)
     assert prints[0] == prints[1]
+
+
+@pytest.mark.openssl
+def test_a_librarys_warnings_are_no_messages(cloud: Cloud) -> None:
+    """A CA with the serial number 0, which others make, is shown without a word to developers."""
+    authority = cloud.writer.files.authority
+    command = ["openssl", "req", "-x509", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-keyout", "/dev/null", "-out", str(authority), "-subj", "/CN=zero", "-set_serial", "0", "-days", "9"]
+    subprocess.run(command, check=True, capture_output=True)
+    process = cloud.start("ca", "show")
+    out, told = process.communicate()
+    assert ("CN=zero" in out, "Warning" in told) == (True, False)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from provisioner.model.desired import WaitingPolicy
 from provisioner.model.instance import EndpointState, Mode
 from provisioner.planning.settling import Ending, Settling
-from provisioner.planning.wire_state import Gap, Look, View, WireState
-from tests.fakes.views import CONNECTIONS, SILENT, down, mixed, up
+from provisioner.planning.wire_state import Gap, Look, Met, View, WireState
+from tests.fakes.views import ADDRESS, CONNECTIONS, SILENT, down, mixed, up
 
 POLICY = WaitingPolicy(
     deadline=timedelta(seconds=100),
@@ -304,3 +304,11 @@ def test_an_outage_is_partial_while_some_connections_work(views: list[View], par
     watch = new()
     follow(watch, views)
     assert watch.departure.blackout is not partly
+
+
+def test_what_failed_before_the_first_good_connection_was_the_restart() -> None:
+    """A reading in whose midst the port opens is no sighting of another state."""
+    opening = View(Look.MIXED, None, "opening", (Met(ADDRESS, None, "refused"),) * 2 + GOOD.met[2:])
+    assert follow(new(), [OLD, opening, GOOD, GOOD, GOOD]) == (Ending.SETTLED, 4)
+    flapping = View(Look.MIXED, None, "flapping", GOOD.met[2:] + (Met(ADDRESS, None, "refused"),) * 2)
+    assert follow(new(), [OLD, flapping, GOOD, GOOD, GOOD]) == (None, 5)
