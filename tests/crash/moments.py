@@ -8,17 +8,18 @@ from dataclasses import dataclass, field
 from provisioner.model.instance import Status
 from tests.fakes.cloud import INSTANCE, Cloud, Done, until
 
+SETTLE = {"readings": 3, "smallest_share": 0.5, "connections": 7}
 QUICK: Mapping[str, object] = {
     "deadline": "30s",
     "effect_within": "1500ms",
     "poll": "100ms",
     "status_poll": "200ms",
-    "settle": {"readings": 3, "over": "300ms", "smallest_share": 0.5},
+    "settle": {**SETTLE, "over": "300ms"},
 }
 # A run that waits like this is still waiting whenever the test comes to it.
-ENDLESS = {**QUICK, "deadline": "20m", "settle": {"readings": 3, "over": "10m", "smallest_share": 0.5}}
+ENDLESS = {**QUICK, "deadline": "20m", "settle": {**SETTLE, "over": "10m"}}
 # A bad switch is judged soon, and there is time to see the rollback's wait.
-UNHURRIED = {**QUICK, "settle": {"readings": 3, "over": "2s", "smallest_share": 0.5}}
+UNHURRIED = {**QUICK, "settle": {**SETTLE, "over": "2s"}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ WAITING: dict[str, object] = {
     "effect_within": "3s",
     "poll": "100ms",
     "status_poll": "200ms",
-    "settle": {"readings": 3, "over": "400ms", "smallest_share": 0.5},
+    "settle": {"readings": 3, "over": "400ms", "smallest_share": 0.5, "connections": 7},
 }
 
 
