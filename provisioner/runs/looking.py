@@ -63,6 +63,7 @@ class Looker:
         self._connections = connections
         self._chance = reads.chance
         self._met: dict[str, None] = {}
+        self._unanswered: frozenset[str] = frozenset()
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -84,7 +85,11 @@ class Looker:
         except UnresolvedError as error:
             return Reading(self._reads.clock.now(), (), unresolved=error.message.removesuffix("; nothing was changed"))
         self.remember(resolved)
-        places = [(self._endpoint, address) for address in self._met for _ in range(self._number(few=few))]
+        places = [
+            (self._endpoint, address)
+            for address in self._met
+            for _ in range(self._number(few=few or address in self._unanswered))  # time-outs would add up
+        ]
         places += [
             (replace(self._endpoint, host=domain), address)
             for domain in self._domains
@@ -93,9 +98,11 @@ class Looker:
         ]
         self._chance.shuffle(places)
         seen = _at_once(lambda place: (place[0].host, self._reads.probe.probe(*place)), places)
+        own = _of(seen, self._endpoint.host, self.addresses)
+        self._unanswered = frozenset(self._met) - _answering(own)
         return Reading(
             self._reads.clock.now(),
-            _still_there(_of(seen, self._endpoint.host, self.addresses), resolved),
+            tuple(item for item in own if item.address in resolved or item.address not in self._unanswered),
             domains=tuple(DomainReading(domain, _of(seen, domain, resolved)) for domain in self._domains),
         )
 
@@ -205,10 +212,8 @@ def _of(
     return tuple(item for address in addresses for name, item in seen if (name, item.address) == (host, address))
 
 
-def _still_there(readings: tuple[AddressReading, ...], resolved: Collection[str]) -> tuple[AddressReading, ...]:
-    """Leave out addresses that left the name and answer no more."""
-    answering = {item.address for item in readings if item.stage is not Stage.CONNECT}
-    return tuple(item for item in readings if item.address in resolved or item.address in answering)
+def _answering(readings: Collection[AddressReading]) -> set[str]:
+    return {item.address for item in readings if item.stage is not Stage.CONNECT}
 
 
 def _at_once(call: Callable[[Q], T], questions: Sequence[Q]) -> list[T]:

@@ -139,6 +139,20 @@ def test_an_address_that_left_the_name_is_told_of_while_it_answers() -> None:
     assert {item.address for item in one.look().addresses} == {"192.0.2.1"}
 
 
+def test_an_address_that_does_not_answer_gets_few_connections() -> None:
+    """Each of them may last until its time-out; once the address answers it is looked at like the others."""
+    surroundings = Surroundings("192.0.2.1", "192.0.2.2")
+    surroundings.gone = {"192.0.2.2"}
+    one = looker(surroundings, connections=12)
+    one.look()
+    numbers = [Counter(item.address for item in one.look().addresses) for _ in range(50)]
+    assert {count["192.0.2.2"] for count in numbers} == {1, 2, 3}
+    assert min(count["192.0.2.1"] for count in numbers) >= 7
+    surroundings.gone = set()
+    one.look()
+    assert Counter(item.address for item in one.look().addresses)["192.0.2.2"] >= 7
+
+
 def test_canary_and_controls_go_to_every_address_that_is_judged() -> None:
     """Addresses that were unreachable before the change and are so still are left out by them too."""
     surroundings = Surroundings("192.0.2.1", "192.0.2.2", "192.0.2.3")
