@@ -59,6 +59,11 @@ def describe_change(wanted: EndpointState, before: EndpointState | None) -> Desc
     return put
 
 
+def kinds(met: Sequence[Met]) -> tuple[str, ...]:
+    """Return what was met, without how often: the same as long as the picture does not change."""
+    return tuple(sorted({describe(item.state) if item.state else item.words for item in met}))
+
+
 def _name(item: Met, wanted: EndpointState, before: EndpointState | None) -> str:
     state = item.state
     if before is not None and (state.same_as(before, wanted) if state else item.leaf and item.leaf == before.leaf):

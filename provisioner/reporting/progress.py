@@ -30,8 +30,9 @@ _LABELS = {
 class Progress:
     """Shows events as they come: what happened stays on the screen as a trail, elsewhere as lines.
 
-    A waiting line is written when what is seen changes, and elsewhere than on a terminal every 30 s too. On a terminal
-    one live line below the trail tells elapsed time, budget, and readings that agree. Times are those of the events.
+    A waiting line is written when what is seen changes, not when only the number of connections that met it does; and
+    elsewhere than on a terminal every 30 s too. On a terminal one live line below the trail tells elapsed time, budget,
+    and the connections that agree, or how many don't. Times are those of the events.
 
     Args:
         console: where to; talk goes to stderr.
@@ -81,15 +82,16 @@ class Progress:
 
     def _wait(self, event: Event) -> None:
         seen = seen_words(event)
-        if self._worth_a_line(event, seen):
-            self._last[event.instance] = (seen, event.at)
+        picture = _picture(event) or seen
+        if self._worth_a_line(event, picture):
+            self._last[event.instance] = (picture, event.at)
             self._line(event, "wait", "; ".join(filter(None, (_time_words(event), seen, _count_words(event)))))
         if self._console.is_terminal:
             self._show_live(event)
 
-    def _worth_a_line(self, event: Event, seen: str) -> bool:
+    def _worth_a_line(self, event: Event, picture: str) -> bool:
         before = self._last.get(event.instance)
-        if before is None or before[0] != seen or self._every_reading:
+        if before is None or before[0] != picture or self._every_reading:
             return True
         return not self._console.is_terminal and event.at - before[1] >= _EVERY
 
@@ -97,7 +99,8 @@ class Progress:
         if self._live is None:
             self._live = self._console.status("")
             self._live.start()
-        words = "; ".join(filter(None, (_time_words(event), _count_words(event), _poll_words(event))))
+        seen = event.message if _picture(event) else _count_words(event)
+        words = "; ".join(filter(None, (_time_words(event), seen, _poll_words(event))))
         self._live.update(f"{clean(event.instance)}  {clean(words)}")
 
     def _line(self, event: Event, label: str, text: str) -> None:
@@ -115,6 +118,12 @@ def seen_words(event: Event) -> str:
     """Return what a wait sees: the endpoint, and the instance's status where it was asked for."""
     status = event.data.get("status")
     return event.message if status is None else f"{event.message}; status {status}"
+
+
+def _picture(event: Event) -> str:
+    """Return which states connections that disagree have met, without how often; an empty text when they agree."""
+    picture, status = event.data.get("picture"), event.data.get("status")
+    return f"{picture}; {status}" if picture else ""
 
 
 def _time_words(event: Event) -> str:

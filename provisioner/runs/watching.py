@@ -12,6 +12,7 @@ from provisioner.model.reading import Reading
 from provisioner.planning.endpoint_view import view
 from provisioner.planning.settling import Ending, Settling
 from provisioner.planning.wire_state import Look, View
+from provisioner.planning.wire_words import kinds
 from provisioner.runs.evidence import evidence
 from provisioner.runs.journal import Journal
 from provisioner.runs.looking import Looker
@@ -263,6 +264,7 @@ class Watcher:
             seen.words,
             status=status_label(self._status),
             wire=seen.words,
+            picture=kinds(seen.met) if seen.look is Look.MIXED else (),
             elapsed=round(now - watch.started, 1),
             budget=None if budget is None else round(budget - watch.started, 1),
             agreeing=watch.connections()[0],

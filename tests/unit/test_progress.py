@@ -2,6 +2,7 @@
 
 import io
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pyte
@@ -42,6 +43,25 @@ def test_a_wait_leaves_a_line_when_something_changes() -> None:
         "prod  wait       0 s of 30 min; down; status in service (5)",
         "prod  wait       33 s of 30 min; down; status in service (5)",
         "prod  wait       36 s of 30 min; mutual; status in service (5); 1 of 10 connections agree",
+    ]
+
+
+def test_a_mixture_is_told_once_however_its_numbers_change() -> None:
+    """Half an hour of connections that disagree is no half an hour of lines; another mixture has its line."""
+
+    def mixed(seconds: float, message: str, *picture: str) -> Event:
+        event = waiting(seconds, message)
+        return replace(event, data={**event.data, "picture": picture})
+
+    assert lines(
+        mixed(0.0, "6 of 12 old", "new", "old"),
+        mixed(3.0, "7 of 15 old", "new", "old"),
+        mixed(6.0, "1 of 15 fail", "closed", "new"),
+        mixed(36.0, "2 of 12 fail", "closed", "new"),
+    ) == [
+        "prod  wait       0 s of 30 min; 6 of 12 old; status in service (5)",
+        "prod  wait       6 s of 30 min; 1 of 15 fail; status in service (5)",
+        "prod  wait       36 s of 30 min; 2 of 12 fail; status in service (5)",
     ]
 
 
