@@ -72,7 +72,8 @@ class CanaryVerdict(StrEnum):
 
     Positive evidence: ``accepted``; ``refused_by_tls`` (an alert that speaks of the device certificate);
     ``distrusted`` (the canary refused the server: its chain or name did not verify). The others are what a restart
-    looks like too: ``cut_off`` (closed without an alert), ``refused_by_login`` and ``no_echo`` (the broker is not
+    looks like too: ``cut_off`` (closed, refused by the port, or an alert
+    that does not speak of the certificate), ``refused_by_login`` and ``no_echo`` (the broker is not
     complete yet, or the login is wrong), ``unreachable``.
     """
 

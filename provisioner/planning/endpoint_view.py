@@ -40,7 +40,8 @@ def view(reading: Reading, left_out: Collection[str] = (), describe_several: Des
         look = Look.SILENT if reading.unresolved else Look.DOWN
         return View(look, None, reading.unresolved or "no address to look at")
     picture = _Picture(reading, considered, describe_several)
-    return picture.without_sessions() or picture.with_sessions()
+    seen = picture.without_sessions() or picture.with_sessions()
+    return replace(seen, devices=_devices(reading), strangers=_strangers(reading))
 
 
 def judged(reading: Reading, left_out: Collection[str]) -> tuple[AddressReading, ...]:
@@ -139,10 +140,7 @@ class _Picture:
             words += "; canary accepted"
         counted = tuple(replace(item, state=state) for item in met)
         controls = (item for item in self.reading.controls if item.end in _REFUSED | {ControlEnd.LET_IN})
-        counted += tuple(
-            Met(item.address, state, tells=item.control is Control.NO_CERTIFICATE and item.end in _REFUSED)
-            for item in controls
-        )
+        counted += tuple(Met(item.address, state, tells=item.control is Control.NO_CERTIFICATE) for item in controls)
         counted += tuple(Met(item.address, state, tells=False) for item in self.reading.canaries)
         gaps = frozenset(self._gaps(state)) if state.mode is Mode.MUTUAL else frozenset[Gap]()
         return View(Look.UP, state, words, counted, gaps)
@@ -162,7 +160,7 @@ class _Picture:
         found = set()
         for address in {item.address for item in self.considered}:
             device = _device_let_in(self.reading, address, state.leaf)
-            alert = any(item.required is Required.YES for item in self.considered if item.address == address)
+            alert = all(item.required is Required.YES for item in self.considered if item.address == address)
             if not alert and not device:
                 found.add(Gap.DEMAND)
             strangers = [
@@ -220,6 +218,17 @@ def _device_let_in(reading: Reading, address: str, leaf: str | None) -> bool:
     )
 
 
+def _devices(reading: Reading) -> tuple[int, int]:
+    answered = [item.verdict for item in reading.canaries if item.verdict is not CanaryVerdict.UNREACHABLE]
+    let_in = answered.count(CanaryVerdict.ACCEPTED)
+    return let_in, len(answered) - let_in
+
+
+def _strangers(reading: Reading) -> tuple[int, int]:
+    ends = [item.end for item in reading.controls if item.control is Control.UNKNOWN_CERTIFICATE]
+    return sum(end in _REFUSED for end in ends), ends.count(ControlEnd.LET_IN)
+
+
 def _let_in(controls: Collection[ControlResult], kind: Control) -> list[ControlResult]:
     return [item for item in controls if item.control is kind and item.end is ControlEnd.LET_IN]
 
@@ -252,6 +261,8 @@ def _with_domains(state: WireState, reading: Reading, left_out: Collection[str])
         leaves = {one.leaf_sha256 for one in seen}
         if any(one.timed_out and one.leaf_sha256 is None for one in seen):
             return View(Look.SILENT, None, f"no answer in time for {item.domain}")
+        if any(one.asked is False or one.required is Required.NO for one in seen):
+            return View(Look.MIXED, None, f"{item.domain}: clients without certificate are let in")
         if len(leaves) != 1 or None in leaves:
             return View(Look.MIXED, None, f"{item.domain}: {_domain_words(seen)}")
         served.append((item.domain, str(leaves.pop())))

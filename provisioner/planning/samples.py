@@ -16,7 +16,8 @@ class Streak:
         first: the time of the first reading.
         last: the time of the last one.
         count: how many readings.
-        gaps: what none of them has shown.
+        gaps: what none of them has shown; a demand that one of them did not show is a gap, whatever the others did.
+        silences: readings in its midst that were nothing but time-outs beside the state.
     """
 
     state: WireState
@@ -24,6 +25,13 @@ class Streak:
     last: float
     count: int = 1
     gaps: frozenset[Gap] = frozenset()
+    silences: int = 0
+
+    def add(self, view_gaps: frozenset[Gap], at: float) -> None:
+        """Add a reading of the same state."""
+        self.last = at
+        self.count += 1
+        self.gaps = (self.gaps & view_gaps) | ((self.gaps | view_gaps) & {Gap.DEMAND})
 
     @property
     def span(self) -> float:
@@ -36,9 +44,9 @@ class Samples:
     """What single connections met, address by address, for every state that was met in the wait.
 
     A tally begins with the first connection to an address that met its state: what failed before, also in the same
-    reading, was the restart. States are told apart by mode, leaf and demand. Whether devices are let in is a property
-    of the whole reading: where that changes from one reading to the next, backends differ, and it counts as a
-    connection that met another state.
+    reading, was the restart. States are told apart by mode, leaf and demand. The canary's sessions, and those with an
+    unknown certificate, are few, so that they have tallies of their own: once one of them ended otherwise, as many in a
+    row as for anything else have to end well.
 
     Args:
         smallest_share: the share of backends to rule out where no other state was met, 0 to 1.
@@ -46,7 +54,8 @@ class Samples:
 
     smallest_share: float
     _tallies: dict[WireState, dict[str, Tally]] = field(default_factory=dict)
-    _last: dict[WireState, WireState] = field(default_factory=dict)
+    devices: Tally = field(default_factory=Tally)
+    strangers: Tally = field(default_factory=Tally)
     _present: frozenset[str] = frozenset()
 
     def take(self, view: View) -> None:
@@ -56,17 +65,25 @@ class Samples:
         self._present = frozenset(item.address for item in view.met) or self._present
         for state in {_plain(item.state) for item in view.met if item.state is not None}:
             self._tallies.setdefault(state, {})
-        differs = view.state is not None and self._differs(view.state)
+        for tally, (good, bad) in ((self.devices, view.devices), (self.strangers, view.strangers)):
+            if good or tally.connections:
+                tally.take(good, bad if tally.connections else 0)
         for state, tallies in self._tallies.items():
-            contradicted = view.state is None or (differs and _plain(view.state) == state)
             for address in self._present:
                 met = [item for item in view.met if item.address == address]
                 if address in tallies:
-                    good, others = _count(met, state)
-                    tallies[address].take(good, others or int(contradicted))
+                    tallies[address].take(*_count(met, state))
+                    if view.state is None:
+                        tallies[address].interrupt()
                 elif since_first := _from_first(met, state):
                     tallies[address] = Tally()
                     tallies[address].take(*_count(since_first, state))
+
+    def contradict(self) -> None:
+        """Count one connection that met nothing at every address, where time-outs repeat themselves."""
+        for tallies in self._tallies.values():
+            for tally in tallies.values():
+                tally.take(0, 1)
 
     def in_a_row(self, state: WireState) -> int:
         """Return how many connections in a row met a state, at the address with the fewest."""
@@ -86,6 +103,9 @@ class Samples:
         """Return whether a stale share is ruled out at every address."""
         tallies = self._of(state)
         begun = len(tallies) == len(self._present) > 0
+        sessions = (tally for tally in (self.devices, self.strangers) if tally.others)
+        if any(tally.in_a_row < connections_needed(self.smallest_share) for tally in sessions):
+            return False
         return begun and all(tally.in_a_row >= tally.needed(self.smallest_share) for tally in tallies)
 
     def others(self, state: WireState) -> tuple[int, int]:
@@ -101,13 +121,6 @@ class Samples:
         """Return the tallies of the addresses that the last reading speaks of: others don't belong to the name now."""
         tallies = self._tallies.get(_plain(state), {})
         return [tally for address, tally in tallies.items() if address in self._present]
-
-    def _differs(self, state: WireState) -> bool:
-        """Return whether a state differs from its last reading in more than mode, leaf and demand."""
-        before = self._last.get(_plain(state), state)
-        self._last[_plain(state)] = state
-        tried = None not in {before.good_client_refused, state.good_client_refused}
-        return tried and before != state
 
 
 def _from_first(met: Sequence[Met], state: WireState) -> Sequence[Met]:

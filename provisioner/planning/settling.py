@@ -12,7 +12,7 @@ from provisioner.model.instance import EndpointState, Status
 from provisioner.planning.departure import Departure
 from provisioner.planning.samples import Samples, Streak
 from provisioner.planning.stale_share import connections_needed, share_ruled_out
-from provisioner.planning.wire_state import Look, View, WireState
+from provisioner.planning.wire_state import Gap, Look, View, WireState
 
 
 class Ending(Enum):
@@ -163,15 +163,22 @@ class Settling:
 
     def _count(self, view: View, at: float) -> None:
         if view.look is Look.SILENT:
-            return
-        if view.state is None:
+            self._count_silence()
+        elif view.state is None:
             self.streak = None
         elif self.streak is None or self.streak.state != view.state:
             self.streak = Streak(view.state, at, at, gaps=view.gaps)
         else:
-            self.streak.last = at
-            self.streak.count += 1
-            self.streak.gaps &= view.gaps
+            self.streak.add(view.gaps, at)
+
+    def _count_silence(self) -> None:
+        """Let one time-out pass; a second one in a count is a backend that does not answer."""
+        if self.streak is None or self._steady_before():
+            return
+        self.streak.silences += 1
+        if self.streak.silences > 1:
+            self.samples.contradict()
+            self.streak = None
 
     def _settled(self, status: int | None) -> Ending | None:
         streak = None if self.departure.silent else self.streak
@@ -182,6 +189,9 @@ class Settling:
             return Ending.UNPROVEN if streak.gaps else Ending.SETTLED
         if before or streak.state.matches(self.wanted) or status != Status.IN_SERVICE:
             return None
+        known = {self.wanted.leaf, self.previous.leaf if self.previous else None}
+        if Gap.DEMAND in streak.gaps and streak.state.leaf in known:
+            return None  # a restart closes connections just so
         return Ending.WRONG if self.previous is not None or streak.last - self.started >= self._patience() else None
 
     def _counted(self, streak: Streak) -> bool:

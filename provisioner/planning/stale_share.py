@@ -69,6 +69,10 @@ class Tally:
         else:
             self.in_a_row += good
 
+    def interrupt(self) -> None:
+        """Begin to count anew, where something else than this address contradicted."""
+        self.in_a_row = 0
+
     def needed(self, smallest_share: float) -> int:
         """Return how many connections in a row the state has to be met in.
 

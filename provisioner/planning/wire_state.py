@@ -96,6 +96,8 @@ class View:
         words: the same for a reader.
         met: what each connection met; silent ones are not among them.
         gaps: what was not shown of a mutual endpoint.
+        devices: how many sessions of the canary were let in, and how many were not; silent ones are not among them.
+        strangers: how many unknown certificates were refused, and how many let in.
         dropped: every connection was closed after CONNECT: a session that logs in could tell more.
     """
 
@@ -105,3 +107,5 @@ class View:
     met: tuple[Met, ...] = ()
     gaps: frozenset[Gap] = frozenset()
     dropped: bool = False
+    devices: tuple[int, int] = (0, 0)
+    strangers: tuple[int, int] = (0, 0)

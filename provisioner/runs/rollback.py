@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 
 from provisioner.errors import BusyError, RefusedError, ServiceError
 from provisioner.model.event import EventKind
+from provisioner.model.finding import Severity
 from provisioner.model.instance import EndpointState, MappedState, Mode, Status
 from provisioner.model.intent import Action, Intent
 from provisioner.model.outcome import InstanceResult, Outcome
@@ -16,6 +17,7 @@ from provisioner.ports import Locks
 from provisioner.runs.attempt import Attempt
 from provisioner.runs.changing import describe_target
 from provisioner.runs.looking import Looker
+from provisioner.runs.results import not_proven
 from provisioner.runs.seams import Seams
 from provisioner.runs.watching import Watched
 from provisioner.waiting import Repeater, poll_until
@@ -161,6 +163,7 @@ class Rollback:
             fingerprint_sha256=found.view.state.leaf if found.view.state else None,
             hosted_identifier=target.identifier,
             evidence=found.evidence,
+            findings=(not_proven(self._desired, found, Severity.ALARM),) if found.evidence.not_shown else (),
         )
 
     def _require_known(self) -> None:

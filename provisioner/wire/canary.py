@@ -237,4 +237,6 @@ def _tls_verdict(error: OSError) -> tuple[CanaryVerdict, str]:
 def _verdict_of(ended: str) -> tuple[CanaryVerdict, str]:
     if ended in words.CLIENT_REFUSALS or ended == words.HANDSHAKE_FAILURE:
         return CanaryVerdict.REFUSED_BY_TLS, f"the server refuses the device certificate: {ended}"
-    return _CUT_OFF if ended == words.CLOSED else (CanaryVerdict.UNREACHABLE, ended)
+    if ended == words.CLOSED:
+        return _CUT_OFF
+    return (CanaryVerdict.UNREACHABLE if ended == words.NO_ANSWER else CanaryVerdict.CUT_OFF), ended

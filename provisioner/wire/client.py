@@ -145,7 +145,8 @@ class TlsClient:
         end = time.monotonic() + self._timeout
         first, second = self._memory.order(place)
         contact = self._try(endpoint, address, _Script(first, packet, only_leaf, end))
-        if not contact.version_refused:
+        dead = contact.failure == words.CLOSED and self._memory.known(place)  # a backend that is down, and no version
+        if dead or not contact.version_refused:
             if first is V12 and contact.version is not None:
                 self._memory.spoken(place)
             return contact

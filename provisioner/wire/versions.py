@@ -27,6 +27,7 @@ class VersionMemory:
     def __init__(self) -> None:
         self._lock = Lock()
         self._weights: dict[Place, int] = {}
+        self._spoken: set[Place] = set()
 
     def order(self, place: Place) -> tuple[ssl.TLSVersion, ssl.TLSVersion]:
         """Return the versions in the order in which they are tried."""
@@ -37,6 +38,12 @@ class VersionMemory:
         """Record that TLS 1.2 is spoken."""
         with self._lock:
             self._weights.pop(place, None)
+            self._spoken.add(place)
+
+    def known(self, place: Place) -> bool:
+        """Return whether TLS 1.2 was spoken at a place, so that a close there is no matter of the version."""
+        with self._lock:
+            return place in self._spoken
 
     def refused(self, place: Place, *, plainly: bool) -> None:
         """Record that TLS 1.3 is spoken where TLS 1.2 was refused, plainly by an alert, or by a close.

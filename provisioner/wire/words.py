@@ -98,6 +98,7 @@ PROTOCOL_VERSION = "alert: protocol version"
 OTHER_VERSION = "it does not speak this version of TLS"
 UNREADABLE_ALERT = "alert that can't be decrypted"
 CLOSED = "closed"
+NO_ANSWER = "no answer in time"
 
 # OpenSSL names the alerts of SSL 3.0 and those of later versions in two ways, of the latter some without the word.
 _ALERT = re.compile(r"(?:SSLV3_ALERT_|TLSV13?_(?:ALERT_)?)(\w+)")
@@ -106,7 +107,7 @@ _ALERT = re.compile(r"(?:SSLV3_ALERT_|TLSV13?_(?:ALERT_)?)(\w+)")
 def describe(error: OSError) -> str:
     """Return how a connection ended."""
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return NO_ANSWER
     if isinstance(error, ssl.SSLCertVerificationError):
         return "its certificate does not verify"
     if isinstance(error, ssl.SSLError):

@@ -214,25 +214,30 @@ def test_a_closed_port_is_unreachable(broker: Listener, canary: Canary) -> None:
     """Between stop and start nothing is said about the device."""
     result = canary.attempt(broker.port)
 
-    assert result == CanaryResult("127.0.0.1", CanaryVerdict.UNREACHABLE, "connection refused")
+    assert result == CanaryResult("127.0.0.1", CanaryVerdict.CUT_OFF, "connection refused")
 
 
 @pytest.mark.parametrize(
-    ("converse", "timeout", "detail"),
+    ("converse", "timeout", "verdict", "detail"),
     [
-        (lambda connection: connection.sendall(b"HTTP/1.1 400\r\n\r\n"), PATIENT, "it does not speak TLS"),
-        (tls.drain, SHORT, "no answer in time"),
+        (
+            lambda connection: connection.sendall(b"HTTP/1.1 400\r\n\r\n"),
+            PATIENT,
+            CanaryVerdict.CUT_OFF,
+            "it does not speak TLS",
+        ),
+        (tls.drain, SHORT, CanaryVerdict.UNREACHABLE, "no answer in time"),
     ],
     ids=["speaks HTTP", "silent"],
 )
 def test_what_is_no_tls_server_is_unreachable(
-    canary: Canary, converse: tls.Conversation, timeout: timedelta, detail: str
+    canary: Canary, converse: tls.Conversation, timeout: timedelta, verdict: CanaryVerdict, detail: str
 ) -> None:
     """What a restart shows says nothing about the device."""
     with tls.serving(converse) as port:
         result = canary.attempt(port, timeout=timeout)
 
-    assert result == CanaryResult("127.0.0.1", CanaryVerdict.UNREACHABLE, detail)
+    assert result == CanaryResult("127.0.0.1", verdict, detail)
 
 
 CUT_OFF = CanaryResult(
@@ -388,7 +393,7 @@ def test_a_refusal_without_an_alert_is_no_verdict_on_the_device(
     [
         (40, CanaryVerdict.REFUSED_BY_TLS, "the server refuses the device certificate: alert: handshake failure"),
         (42, CanaryVerdict.REFUSED_BY_TLS, "the server refuses the device certificate: alert: bad certificate"),
-        (80, CanaryVerdict.UNREACHABLE, "alert: internal error"),
+        (80, CanaryVerdict.CUT_OFF, "alert: internal error"),
     ],
 )
 def test_an_alert_that_speaks_of_the_certificate_is_a_refusal(

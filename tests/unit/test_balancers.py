@@ -193,3 +193,25 @@ def test_a_broker_that_drops_who_does_not_log_in_is_refused_without_a_canary() -
     result = stage.apply()
     assert (result.outcome, stage.world.requests) == (Outcome.REFUSED, [])
     assert any("a canary that logs in" in item.hint for item in result.findings)
+
+
+@pytest.mark.parametrize("canary", [True, False])
+@pytest.mark.parametrize("size", [4, 16])
+def test_a_backend_that_does_not_answer_is_not_verified_away(size: int, canary: bool) -> None:
+    """One time-out may be a lost packet; repeated ones are connections like the others."""
+    stage = balanced(configured=canary)
+    after_requests(stage, 1, [None] * (size - 1) + ["silent"])
+    assert stage.apply().outcome is Outcome.ROLLED_BACK
+
+
+def test_a_backend_that_refuses_devices_is_not_verified_by_the_number_of_probes() -> None:
+    """Once the canary was refused, as many of its sessions in a row have to be let in as probes have to agree."""
+    stage = balanced()
+
+    def refuse() -> None:
+        shown = stage.world.shown
+        odd = replace(shown, devices_accepted=False)
+        stage.world.backends = [None, None, odd, None, None] if shown.mutual and shown.up else []
+
+    stage.clock.sleepers.append(refuse)
+    assert stage.apply().outcome is Outcome.ROLLED_BACK
