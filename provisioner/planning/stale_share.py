@@ -15,7 +15,7 @@ SMALLEST_SEEN = 1 / 80
 
 # A bound on the share is taken from so many sightings of the other state at least: fewer say little, and many more say
 # how it was earlier in a restart. One-sided, 99 %. Both were chosen by simulation (``python -m tests.benchmarks``).
-_SIGHTINGS = 16
+_SIGHTINGS = 24
 _Z = 2.33
 
 

@@ -82,7 +82,7 @@ def test_a_restart_shows_in_status_and_on_the_wire(place: Place) -> None:
     )
     assert (canary.address, canary.verdict, canary.detail) == (
         place.address,
-        CanaryVerdict.UNREACHABLE,
+        CanaryVerdict.CUT_OFF,
         "connection refused",
     )
     place.until_back()

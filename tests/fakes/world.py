@@ -241,8 +241,10 @@ class World:
         """Return how a device session ends."""
         self.move()
         shown = self.meet(address)
+        if shown == "silent":
+            return CanaryResult(address, CanaryVerdict.UNREACHABLE, "no answer in time")
         if isinstance(shown, str) or not shown.up:
-            return CanaryResult(address, CanaryVerdict.UNREACHABLE, "connection refused")
+            return CanaryResult(address, CanaryVerdict.CUT_OFF, "connection refused")
         mode = Mode.MUTUAL if shown.mutual else Mode.ONE_WAY
         accepted = CanaryVerdict.ACCEPTED if shown.devices_accepted else CanaryVerdict.REFUSED_BY_TLS
         verdict = self.device_verdicts.get(mode, accepted)

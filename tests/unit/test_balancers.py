@@ -1,5 +1,6 @@
 """Runs on an endpoint behind a balancer: nothing is called verified that part of the connections contradict."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -22,11 +23,11 @@ def balanced(*, configured: bool = True, logs_in: bool = False) -> Stage:
     return Stage(wanted(canary=CanaryPolicy(configured, logs_in), waiting=DEFAULTS))
 
 
-def after_requests(stage: Stage, count: int, backends: list[Shown | str | None]) -> None:
+def after_requests(stage: Stage, count: int, backends: Sequence[Shown | str | None]) -> None:
     """Let some backends differ once so many requests were sent, until the next one is."""
 
     def change() -> None:
-        stage.world.backends = backends if len(stage.world.requests) == count else []
+        stage.world.backends = list(backends) if len(stage.world.requests) == count else []
 
     stage.clock.sleepers.append(change)
 
