@@ -198,10 +198,6 @@ class Canary(Protocol):
 class Controls(Protocol):
     """The negative controls: clients that have to be refused where certificates are demanded."""
 
-    @property
-    def logs_in(self) -> bool:
-        """Whether the canary's login is used."""
-
     def attempt(self, endpoint: Endpoint, address: str, control: Control, leaf_sha256: str) -> ControlResult:
         """Connect once as this client; never raises for what a network or a server does.
 

@@ -1,7 +1,7 @@
 """Waiting and repeating: the only user of tenacity.
 
 Belongs here: repeating a call by the class of its error, and polling until something is known, on our clock. Does not:
-deciding what a wait's end means (``planning.settle``).
+deciding what a wait's end means (``planning.settling``).
 
 tenacity measures time with ``time.monotonic`` whatever ``sleep`` it is given, so budgets stop on our own clock here.
 """

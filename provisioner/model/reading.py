@@ -1,6 +1,7 @@
 """Readings: what one look at the wire showed.
 
-Belongs here: facts of one probe, one canary, and both over all addresses. Does not: judging them (``planning.settle``).
+Belongs here: facts of single connections, and of a reading over all addresses. Does not: judging them
+(``planning.settling``).
 """
 
 from dataclasses import dataclass

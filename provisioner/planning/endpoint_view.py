@@ -39,7 +39,8 @@ def view(reading: Reading, left_out: Collection[str] = (), describe_several: Des
     if not considered:
         look = Look.SILENT if reading.unresolved else Look.DOWN
         return View(look, None, reading.unresolved or "no address to look at")
-    picture = _Picture(reading, considered, describe_several)
+    met = tuple(_met(item, reading) for item in considered if not _silent(item))
+    picture = _Picture(reading, considered, met, describe_several)
     seen = picture.without_sessions() or picture.with_sessions()
     return replace(seen, devices=_devices(reading), strangers=_strangers(reading))
 
@@ -49,15 +50,19 @@ def judged(reading: Reading, left_out: Collection[str]) -> tuple[AddressReading,
 
     When the name leads to no other address, those left out count too.
     """
-    answering = {item.address for item in reading.addresses if item.stage is not Stage.CONNECT}
-    ignored = set(left_out) - answering
+    ignored = set(left_out) - answering(reading.addresses)
     return tuple(item for item in reading.addresses if item.address not in ignored) or reading.addresses
 
 
 def unreachable(reading: Reading) -> tuple[str, ...]:
     """Return the addresses to which no connection could be made; what answers wrongly is not among them."""
-    answering = {item.address for item in reading.addresses if item.stage is not Stage.CONNECT}
-    return tuple(dict.fromkeys(item.address for item in reading.addresses if item.address not in answering))
+    reached = answering(reading.addresses)
+    return tuple(dict.fromkeys(item.address for item in reading.addresses if item.address not in reached))
+
+
+def answering(readings: Collection[AddressReading]) -> set[str]:
+    """Return the addresses to which a connection could be made."""
+    return {item.address for item in readings if item.stage is not Stage.CONNECT}
 
 
 def undecided_leaf(reading: Reading, left_out: Collection[str] = ()) -> str | None:
@@ -78,11 +83,12 @@ class _Picture:
 
     reading: Reading
     considered: tuple[AddressReading, ...]
+    met: tuple[Met, ...]
     describe_several: Describe
 
     def without_sessions(self) -> View | None:
         """Return the view where the probes alone decide, None when they agree on a state."""
-        met = self._met()
+        met = self.met
         shown = {item.state for item in met if item.state is not None}
         failing = [item for item in met if item.state is None]
         if failing and not shown:
@@ -95,7 +101,7 @@ class _Picture:
 
     def with_sessions(self) -> View:
         """Return the view of probes that agree, with mapped domains, the canary's sessions and the controls."""
-        met = self._met()
+        met = self.met
         state = next(item.state for item in met if item.state is not None)
         if state.mode is Mode.MUTUAL and self.reading.domains:
             left_out = {item.address for item in self.reading.addresses} - {item.address for item in self.considered}
@@ -115,9 +121,9 @@ class _Picture:
         accepted = [item for item in canaries if item.verdict is CanaryVerdict.ACCEPTED]
         silent = [item for item in canaries if item.verdict is CanaryVerdict.UNREACHABLE]
         unclear = [item for item in canaries if item not in (*refused, *accepted, *silent)]
-        open_ends = _let_in(self.reading.controls, Control.UNKNOWN_CERTIFICATE)
-        if _let_in(self.reading.controls, Control.NO_CERTIFICATE) and state.mode is Mode.MUTUAL:
-            met = (*met, *(_open(item, state) for item in _let_in(self.reading.controls, Control.NO_CERTIFICATE)))
+        uncertified = _let_in(self.reading.controls, Control.NO_CERTIFICATE)
+        if uncertified and state.mode is Mode.MUTUAL:
+            met = (*met, *(_open(item, state) for item in uncertified))
             return View(Look.MIXED, None, self.describe_several(met), met)
         if unclear or (refused and accepted):
             first = (unclear or refused)[0]
@@ -128,7 +134,8 @@ class _Picture:
         known = replace(
             state,
             good_client_refused=bool(refused) if canaries else None,
-            any_certificate=bool(open_ends) and state.mode is Mode.MUTUAL,
+            any_certificate=state.mode is Mode.MUTUAL
+            and bool(_let_in(self.reading.controls, Control.UNKNOWN_CERTIFICATE)),
         )
         return self._whole(known, met, refused)
 
@@ -145,17 +152,6 @@ class _Picture:
         gaps = frozenset(self._gaps(state)) if state.mode is Mode.MUTUAL else frozenset[Gap]()
         return View(Look.UP, state, words, counted, gaps)
 
-    def _met(self) -> tuple[Met, ...]:
-        return tuple(self._met_by(item) for item in self.considered if not _silent(item))
-
-    def _met_by(self, item: AddressReading) -> Met:
-        required = item.required
-        if _closed_late(item):
-            required = _decided(item, self.reading)
-        state = _state(item, required)
-        decided_elsewhere = state is not None and state.asked and _closed_late(item)
-        return Met(item.address, state, "" if state else _failure(item), tells=not decided_elsewhere)
-
     def _gaps(self, state: WireState) -> set[Gap]:
         found = set()
         for address in {item.address for item in self.considered}:
@@ -171,6 +167,13 @@ class _Picture:
             if not any(end is ControlEnd.ALERT or (device and end in _REFUSED) for end in strangers):
                 found.add(Gap.UNKNOWN_CERTIFICATE)
         return found
+
+
+def _met(item: AddressReading, reading: Reading) -> Met:
+    required = _decided(item, reading) if _closed_late(item) else item.required
+    state = _state(item, required)
+    decided_elsewhere = state is not None and state.asked and _closed_late(item)
+    return Met(item.address, state, "" if state else _failure(item), tells=not decided_elsewhere)
 
 
 def _state(item: AddressReading, required: Required) -> WireState | None:

@@ -1,11 +1,8 @@
 """Reading the wire: fresh connections of several kinds to every address of an endpoint."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from queue import Empty, SimpleQueue
 from random import Random
-from threading import Thread
-from typing import TypeVar
 
 from provisioner.errors import UnresolvedError
 from provisioner.model.instance import Endpoint, EndpointState, Mode
@@ -17,20 +14,16 @@ from provisioner.model.reading import (
     ControlResult,
     DomainReading,
     Reading,
-    Stage,
 )
-from provisioner.planning.endpoint_view import judged, undecided_leaf, view
+from provisioner.planning.endpoint_view import answering, judged, undecided_leaf, view
 from provisioner.planning.wire_state import Look, View
-from provisioner.planning.wire_words import Describe, describe_change, describe_mixture
+from provisioner.planning.wire_words import describe_change
+from provisioner.runs.at_once import at_once
 from provisioner.runs.seams import Reads
-
-Q = TypeVar("Q")
-T = TypeVar("T")
 
 _LOOKS = 3
 _PAUSE = 1.0
 _FEW = 3
-_AT_ONCE = 8
 
 
 class Looker:
@@ -97,9 +90,9 @@ class Looker:
             for _ in range(self._number(few=True))
         ]
         self._chance.shuffle(places)
-        seen = _at_once(lambda place: (place[0].host, self._reads.probe.probe(*place)), places)
+        seen = at_once(lambda place: (place[0].host, self._reads.probe.probe(*place)), places)
         own = _of(seen, self._endpoint.host, self.addresses)
-        self._unanswered = frozenset(self._met) - _answering(own)
+        self._unanswered = frozenset(self._met) - answering(own)
         return Reading(
             self._reads.clock.now(),
             tuple(item for item in own if item.address in resolved or item.address not in self._unanswered),
@@ -144,10 +137,12 @@ class Looker:
         seen = view(reading, left_out, describe)
         undecided = undecided_leaf(reading, left_out)
         if wanted.mode is Mode.ONE_WAY:
-            return self._viewed(self._decided(reading, left_out), left_out, describe) if undecided else (reading, seen)
-        if undecided != wanted.leaf and (seen.state is None or not seen.state.matches(wanted)):
-            return reading, seen
-        return self._viewed(self._with_sessions(reading, left_out, wanted.leaf), left_out, describe)
+            more = self._decided(reading, left_out)
+        elif undecided == wanted.leaf or (seen.state is not None and seen.state.matches(wanted)):
+            more = self._with_sessions(reading, left_out, wanted.leaf, undecided=undecided is not None)
+        else:
+            more = reading
+        return more, seen if more is reading else view(more, left_out, describe)
 
     def try_canary(self, addresses: Collection[str]) -> tuple[CanaryResult, ...]:
         """Return the canary's session at each address, nothing when none is configured."""
@@ -161,23 +156,19 @@ class Looker:
             return self._chance.randint(1, min(_FEW, self._connections))
         return number_of_connections(self._connections, self._chance)
 
-    @staticmethod
-    def _viewed(reading: Reading, left_out: Collection[str], describe: Describe) -> tuple[Reading, View]:
-        return reading, view(reading, left_out, describe)
-
     def _decided(self, reading: Reading, left_out: Collection[str]) -> Reading:
         """Return a reading with sessions that log in, where all probes were closed after CONNECT."""
         leaf = undecided_leaf(reading, left_out)
-        if leaf is None or self._reads.canary is None or view(reading, left_out, describe_mixture).look is Look.UP:
+        if leaf is None or self._reads.canary is None:
             return reading
-        return self._with_sessions(reading, left_out, leaf)
+        return self._with_sessions(reading, left_out, leaf, undecided=True)
 
-    def _with_sessions(self, reading: Reading, left_out: Collection[str], leaf: str | None) -> Reading:
-        considered = judged(reading, left_out)
-        undecided = undecided_leaf(reading, left_out) is not None
+    def _with_sessions(
+        self, reading: Reading, left_out: Collection[str], leaf: str | None, *, undecided: bool
+    ) -> Reading:
         canaries: list[CanaryResult] = []
         controls: list[ControlResult] = []
-        for address in dict.fromkeys(item.address for item in considered):
+        for address in dict.fromkeys(item.address for item in judged(reading, left_out)):
             times = self._chance.randint(1, 2)
             here = [item for _ in range(times) for item in self.try_canary([address])]
             canaries += here
@@ -210,41 +201,3 @@ def _of(
 ) -> tuple[AddressReading, ...]:
     """Return the probes of one name in the order of the addresses."""
     return tuple(item for address in addresses for name, item in seen if (name, item.address) == (host, address))
-
-
-def _answering(readings: Collection[AddressReading]) -> set[str]:
-    return {item.address for item in readings if item.stage is not Stage.CONNECT}
-
-
-def _at_once(call: Callable[[Q], T], questions: Sequence[Q]) -> list[T]:
-    """Call for every question, several at once, and return the answers in order.
-
-    Daemon threads, because an interrupted process must not wait for silent addresses. What a call raises is raised
-    here.
-    """
-    if len(questions) == 1:
-        return [call(question) for question in questions]
-    waiting: SimpleQueue[tuple[int, Q]] = SimpleQueue()
-    for item in enumerate(questions):
-        waiting.put(item)
-    answers: dict[int, T] = {}
-    errors: list[BaseException] = []
-
-    def work() -> None:
-        while not errors:
-            try:
-                place, question = waiting.get_nowait()
-                answers[place] = call(question)
-            except Empty:
-                return
-            except BaseException as error:  # noqa: BLE001  handed to the caller
-                errors.append(error)
-
-    threads = [Thread(target=work, name="probe", daemon=True) for _ in range(min(_AT_ONCE, len(questions)))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
-    return [answers[place] for place in range(len(questions))]

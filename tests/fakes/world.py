@@ -271,8 +271,6 @@ class World:
 class Strangers:
     """Implements ``Controls`` for the world's endpoint."""
 
-    logs_in = True
-
     def __init__(self, world: World) -> None:
         self._world = world
 

@@ -84,8 +84,6 @@ class Surroundings:
 class Refused:
     """Implements ``Controls``: everybody is refused."""
 
-    logs_in = True
-
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
 
